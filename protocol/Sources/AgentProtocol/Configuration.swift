@@ -1,0 +1,115 @@
+/// What makes a booted machine this sandbox: sent once, before any process of the user.
+///
+/// The agent applies all of it or refuses; without its confirmation there is no sandbox.
+public struct MachineConfiguration: Equatable, Sendable {
+    /// Fresh random bytes for the kernel's generator: 32...512.
+    public var entropy: [UInt8]
+    /// Wall clock in nanoseconds since 1970-01-01 00:00 UTC, as the host reads it just before sending.
+    public var wallClock: UInt64
+    /// Host name: 1...63 of `[A-Za-z0-9-]`.
+    public var hostName: String
+    /// Machine id as in machine-id(5): 32 lower-case hexadecimal digits.
+    public var machineID: String
+    /// Serial number (as in `/sys/block/*/serial`) of the read-only EROFS disk of the image.
+    public var imageDisk: String
+    /// Serial number of the writable ext4 disk.
+    public var upperDisk: String
+    /// Further mounts, in order, after the root is in place.
+    public var mounts: [Mount]
+    /// `NAME=VALUE` pairs that every process starts from; a process's own environment overrides them.
+    public var environment: [String]
+    /// Limits on what all processes together may use.
+    public var limits: Limits
+
+    /// A file system to mount inside the sandbox.
+    public struct Mount: Equatable, Sendable {
+        /// File system type, for example `tmpfs`.
+        public var type: String
+        /// What is mounted, for example `tmpfs`.
+        public var source: String
+        /// Absolute path in the sandbox; made when it is not there.
+        public var target: String
+        /// File system options, comma-separated, for example `size=64m,mode=1777`.
+        public var options: String
+        /// Whether writing is refused.
+        public var readOnly: Bool
+
+        /// Makes a mount.
+        public init(type: String, source: String, target: String, options: String = "", readOnly: Bool = false) {
+            self.type = type
+            self.source = source
+            self.target = target
+            self.options = options
+            self.readOnly = readOnly
+        }
+    }
+
+    /// Limits of a whole sandbox; 0 leaves the kernel's own.
+    public struct Limits: Equatable, Sendable {
+        /// Most processes and threads at one time.
+        public var processes: UInt32
+        /// Most open files of one process (`RLIMIT_NOFILE`, soft and hard).
+        public var openFiles: UInt32
+
+        /// Makes limits.
+        public init(processes: UInt32 = 0, openFiles: UInt32 = 0) {
+            self.processes = processes
+            self.openFiles = openFiles
+        }
+    }
+
+    /// Makes a configuration.
+    public init(
+        entropy: [UInt8], wallClock: UInt64, hostName: String, machineID: String,
+        imageDisk: String = "image", upperDisk: String = "upper",
+        mounts: [Mount] = [], environment: [String] = [], limits: Limits = Limits()
+    ) {
+        self.entropy = entropy
+        self.wallClock = wallClock
+        self.hostName = hostName
+        self.machineID = machineID
+        self.imageDisk = imageDisk
+        self.upperDisk = upperDisk
+        self.mounts = mounts
+        self.environment = environment
+        self.limits = limits
+    }
+
+    init(decoding payload: [UInt8]) throws(ProtocolError) {
+        var reader = ByteReader(payload)
+        entropy = try reader.data()
+        guard (32...512).contains(entropy.count) else { throw .badField("entropy") }
+        wallClock = try reader.unsigned64()
+        hostName = try reader.string()
+        machineID = try reader.string()
+        imageDisk = try reader.string()
+        upperDisk = try reader.string()
+        mounts = try reader.list { reader throws(ProtocolError) in
+            Mount(
+                type: try reader.string(), source: try reader.string(), target: try reader.string(),
+                options: try reader.string(), readOnly: try reader.boolean())
+        }
+        environment = try reader.list { reader throws(ProtocolError) in try reader.string() }
+        limits = Limits(processes: try reader.unsigned32(), openFiles: try reader.unsigned32())
+        try reader.finish()
+    }
+
+    func encode(into writer: inout ByteWriter) {
+        writer.data(entropy)
+        writer.unsigned64(wallClock)
+        writer.string(hostName)
+        writer.string(machineID)
+        writer.string(imageDisk)
+        writer.string(upperDisk)
+        writer.list(mounts) { writer, mount in
+            writer.string(mount.type)
+            writer.string(mount.source)
+            writer.string(mount.target)
+            writer.string(mount.options)
+            writer.boolean(mount.readOnly)
+        }
+        writer.list(environment) { writer, variable in writer.string(variable) }
+        writer.unsigned32(limits.processes)
+        writer.unsigned32(limits.openFiles)
+    }
+}

@@ -1,0 +1,185 @@
+/// What the host says to the agent.
+public enum HostMessage: Equatable, Sendable {
+    /// Makes the machine this sandbox; once.
+    case configure(MachineConfiguration)
+    /// Starts a process under a stream number (1...) that is not in use.
+    case start(stream: UInt32, ProcessSpecification)
+    /// Bytes for the process's stdin, within the credit the agent gave.
+    case data(stream: UInt32, [UInt8])
+    /// The process's stdin ends.
+    case end(stream: UInt32)
+    /// The host has passed on so many bytes of the channel: the agent may send as many more.
+    case credit(stream: UInt32, Channel, UInt32)
+    /// Sends a signal (1...64) to the process's whole process group.
+    case signal(stream: UInt32, UInt8)
+    /// Changes the size of the process's terminal.
+    case resize(stream: UInt32, TerminalSize)
+    /// Ends all processes, writes everything to disk, unmounts and turns the machine off.
+    case shutdown
+
+    /// Reads a message from a frame that came from the host.
+    /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
+    public init(_ frame: Frame) throws(ProtocolError) {
+        switch frame.kind {
+        case .configure: self = .configure(try MachineConfiguration(decoding: frame.payload))
+        case .start:
+            guard frame.stream != 0 else { throw .badField("stream") }
+            self = .start(stream: frame.stream, try ProcessSpecification(decoding: frame.payload))
+        case .data: self = .data(stream: frame.stream, frame.payload)
+        case .end: self = .end(stream: frame.stream)
+        case .credit: self = .credit(stream: frame.stream, frame.channel, try Self.number(frame.payload))
+        case .signal:
+            let signal = try Self.number(frame.payload)
+            guard (1...64).contains(signal) else { throw .badField("signal") }
+            self = .signal(stream: frame.stream, UInt8(signal))
+        case .resize:
+            var reader = ByteReader(frame.payload)
+            let size = TerminalSize(rows: try reader.unsigned16(), columns: try reader.unsigned16())
+            try reader.finish()
+            self = .resize(stream: frame.stream, size)
+        case .shutdown: self = .shutdown
+        default: throw .unexpected(frame.kind)
+        }
+    }
+
+    /// The frame that carries this message.
+    /// - Throws: ``ProtocolError/payloadTooLong(_:)`` when the message does not fit one frame.
+    public func frame() throws(ProtocolError) -> Frame {
+        var writer = ByteWriter()
+        switch self {
+        case .configure(let configuration):
+            configuration.encode(into: &writer)
+            return try Frame(.configure, payload: writer.bytes).checked()
+        case .start(let stream, let specification):
+            specification.encode(into: &writer)
+            return try Frame(.start, stream: stream, payload: writer.bytes).checked()
+        case .data(let stream, let bytes): return try Frame(.data, stream: stream, payload: bytes).checked()
+        case .end(let stream): return Frame(.end, stream: stream)
+        case .credit(let stream, let channel, let count):
+            writer.unsigned32(count)
+            return Frame(.credit, channel: channel, stream: stream, payload: writer.bytes)
+        case .signal(let stream, let signal):
+            writer.unsigned32(UInt32(signal))
+            return Frame(.signal, stream: stream, payload: writer.bytes)
+        case .resize(let stream, let size):
+            writer.unsigned16(size.rows)
+            writer.unsigned16(size.columns)
+            return Frame(.resize, stream: stream, payload: writer.bytes)
+        case .shutdown: return Frame(.shutdown)
+        }
+    }
+
+    static func number(_ payload: [UInt8]) throws(ProtocolError) -> UInt32 {
+        var reader = ByteReader(payload)
+        let value = try reader.unsigned32()
+        try reader.finish()
+        return value
+    }
+}
+
+/// What the agent says to the host. The host trusts none of it.
+public enum GuestMessage: Equatable, Sendable {
+    /// The machine has booted and waits to be configured; carries the agent's ``ProtocolVersion``.
+    case ready(version: UInt32)
+    /// Every part of the configuration is in force.
+    case configured
+    /// The configuration could not be applied; one line says why. There is no sandbox.
+    case refused(String)
+    /// The process runs under this number in the guest.
+    case started(stream: UInt32, pid: UInt32)
+    /// The process could not be started. Last message of the stream.
+    case failed(stream: UInt32, StartFailure)
+    /// Bytes from the process, within the credit the host gave.
+    case data(stream: UInt32, Channel, [UInt8])
+    /// The process's stdout or stderr has ended.
+    case end(stream: UInt32, Channel)
+    /// The process has taken so many bytes of stdin: the host may send as many more.
+    case credit(stream: UInt32, UInt32)
+    /// The process has ended and all its output was sent. Last message of the stream.
+    case exited(stream: UInt32, ExitStatus)
+    /// Everything is on disk and unmounted; the machine turns off.
+    case stopped
+
+    /// Reads a message from a frame that came from the agent.
+    /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
+    public init(_ frame: Frame) throws(ProtocolError) {
+        switch frame.kind {
+        case .ready: self = .ready(version: try HostMessage.number(frame.payload))
+        case .configured: self = .configured
+        case .refused:
+            var reader = ByteReader(frame.payload)
+            self = .refused(try reader.string())
+            try reader.finish()
+        case .started: self = .started(stream: frame.stream, pid: try HostMessage.number(frame.payload))
+        case .failed:
+            var reader = ByteReader(frame.payload)
+            guard let reason = StartFailure.Reason(rawValue: try reader.unsigned8()) else { throw .badField("reason") }
+            self = .failed(stream: frame.stream, StartFailure(reason, try reader.string()))
+            try reader.finish()
+        case .data:
+            guard frame.channel != .input else { throw .badField("channel") }
+            self = .data(stream: frame.stream, frame.channel, frame.payload)
+        case .end:
+            guard frame.channel != .input else { throw .badField("channel") }
+            self = .end(stream: frame.stream, frame.channel)
+        case .credit: self = .credit(stream: frame.stream, try HostMessage.number(frame.payload))
+        case .exited:
+            var reader = ByteReader(frame.payload)
+            let bySignal = try reader.boolean()
+            let value = try reader.unsigned8()
+            let timedOut = try reader.boolean()
+            try reader.finish()
+            self = .exited(stream: frame.stream, ExitStatus(bySignal ? .signal(value) : .code(value), timedOut: timedOut))
+        case .stopped: self = .stopped
+        default: throw .unexpected(frame.kind)
+        }
+    }
+
+    /// The frame that carries this message.
+    /// - Throws: ``ProtocolError/payloadTooLong(_:)`` when the message does not fit one frame.
+    public func frame() throws(ProtocolError) -> Frame {
+        var writer = ByteWriter()
+        switch self {
+        case .ready(let version):
+            writer.unsigned32(version)
+            return Frame(.ready, payload: writer.bytes)
+        case .configured: return Frame(.configured)
+        case .refused(let reason):
+            writer.string(reason)
+            return try Frame(.refused, payload: writer.bytes).checked()
+        case .started(let stream, let pid):
+            writer.unsigned32(pid)
+            return Frame(.started, stream: stream, payload: writer.bytes)
+        case .failed(let stream, let failure):
+            writer.unsigned8(failure.reason.rawValue)
+            writer.string(failure.detail)
+            return try Frame(.failed, stream: stream, payload: writer.bytes).checked()
+        case .data(let stream, let channel, let bytes):
+            return try Frame(.data, channel: channel, stream: stream, payload: bytes).checked()
+        case .end(let stream, let channel): return Frame(.end, channel: channel, stream: stream)
+        case .credit(let stream, let count):
+            writer.unsigned32(count)
+            return Frame(.credit, stream: stream, payload: writer.bytes)
+        case .exited(let stream, let status):
+            switch status.cause {
+            case .code(let code):
+                writer.boolean(false)
+                writer.unsigned8(code)
+            case .signal(let signal):
+                writer.boolean(true)
+                writer.unsigned8(signal)
+            }
+            writer.boolean(status.timedOut)
+            return Frame(.exited, stream: stream, payload: writer.bytes)
+        case .stopped: return Frame(.stopped)
+        }
+    }
+}
+
+extension Frame {
+    /// This frame, when its payload fits.
+    func checked() throws(ProtocolError) -> Frame {
+        guard payload.count <= FrameHeader.maximumPayload else { throw .payloadTooLong(UInt32(clamping: payload.count)) }
+        return self
+    }
+}
