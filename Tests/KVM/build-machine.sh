@@ -8,7 +8,7 @@ set -euo pipefail
 export PATH=$PATH:/usr/sbin:/sbin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${SANDPIPER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sandpiper}/kvm-machine
-include=qemu-system-x86,kmod,python3-minimal,libstdc++6,zlib1g,libzstd1,e2fsprogs
+include=qemu-system-x86,kmod,procps,libstdc++6,zlib1g,libzstd1,libisal2,e2fsprogs
 
 kernel_package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)$/\1/p' | head -n 1)
 if [ -z "$kernel_package" ]; then
