@@ -30,7 +30,7 @@ cd "$work"
 mkdir out
 
 echo "building the machine for the KVM test (once; about 2 minutes) …" >&2
-apt-get download "$kernel_package" >&2 2>/dev/null || apt-get download "$kernel_package" >&2
+apt-get download -qq "$kernel_package" >&2
 dpkg-deb --extract "$kernel_package"_*.deb kernel
 release=${kernel_package#linux-image-}
 depmod --basedir kernel "$release"

@@ -11,7 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 minutes=${SANDPIPER_KVM_MINUTES:-30}
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/sandpiper-kvm.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+engine=
+trap '[ -z "$engine" ] || kill "$engine" 2>/dev/null || true; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 mkdir "$work/job"
@@ -41,8 +42,13 @@ command=(qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max,svm=on,npt=o
   -drive "if=virtio,format=raw,snapshot=on,file=$machine/root.ext4"
   -drive "if=virtio,format=raw,file=$work/job.ext4")
 echo "booting the emulated machine for ${jobs[*]} (at most $minutes minutes) …" >&2
-timeout --foreground --kill-after=10 "$((minutes * 60))" nice -n 10 "${command[@]}" </dev/null 2>&1 |
-  tr -d '\r' | tee "$work/console" || true
+mkfifo "$work/serial"
+timeout --foreground --kill-after=10 "$((minutes * 60))" nice -n 10 "${command[@]}" </dev/null >"$work/serial" 2>&1 &
+engine=$!
+sed --unbuffered 's/\r//g' <"$work/serial" | tee "$work/console" &
+reader=$!
+wait "$engine" || true
+wait "$reader"
 status=$(sed -n 's/^sandpiper-kvm-result \([0-9]*\)$/\1/p' "$work/console" | tail -n 1)
 if [ -z "$status" ]; then
   echo "run.sh: the machine ended without a result (time limit: $minutes minutes)" >&2
