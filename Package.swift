@@ -2,6 +2,8 @@
 import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+/// No shared library at all: what starts on the way of a sandbox saves the milliseconds of dynamic linking.
+let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let nio: [Target.Dependency] = [
@@ -28,6 +30,13 @@ let package = Package(
             dependencies: ["Control", "LinuxSystem", "SandboxState", agentProtocol] + nio,
             exclude: ["Supervisor.swift"],
             swiftSettings: strict),
+        .target(name: "OCI", swiftSettings: strict),
+        .target(name: "ImageStore", dependencies: ["OCI", "LinuxSystem"], swiftSettings: strict),
+        // Executables
+        .executableTarget(
+            name: "sandpiper",
+            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser],
+            swiftSettings: strict, linkerSettings: staticExecutable),
 
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),

@@ -9,6 +9,8 @@ public enum SupervisorMessage: Equatable, Sendable {
     case ready
     /// There is no sandbox, or none any more: one or two lines that say why. Last message.
     case failed(String)
+    /// One line that the user should read once.
+    case notice(String)
     /// A stage of the start was reached at this reading of the monotonic clock, in nanoseconds.
     case timing(stage: String, nanoseconds: UInt64)
     /// A message about one of the client's streams.
@@ -21,6 +23,7 @@ public enum SupervisorMessage: Equatable, Sendable {
         switch frame.kind {
         case .sandboxReady: self = .ready
         case .sandboxFailed: self = .failed(String(decoding: frame.payload, as: UTF8.self))
+        case .notice: self = .notice(String(decoding: frame.payload, as: UTF8.self))
         case .timing: self = .timing(stage: try reader.string(), nanoseconds: try reader.unsigned64())
         default: self = .process(try GuestMessage(frame))
         }
@@ -31,8 +34,8 @@ public enum SupervisorMessage: Equatable, Sendable {
     public func frame() throws(ProtocolError) -> Frame {
         switch self {
         case .ready: return Frame(.sandboxReady)
-        case .failed(let reason):
-            return Frame(.sandboxFailed, payload: Array(reason.utf8.prefix(FrameHeader.maximumPayload)))
+        case .failed(let reason): return Frame(.sandboxFailed, payload: Self.text(reason))
+        case .notice(let line): return Frame(.notice, payload: Self.text(line))
         case .timing(let stage, let nanoseconds):
             var writer = ByteWriter()
             writer.string(stage)
@@ -41,4 +44,6 @@ public enum SupervisorMessage: Equatable, Sendable {
         case .process(let message): return try message.frame()
         }
     }
+
+    private static func text(_ text: String) -> [UInt8] { Array(text.utf8.prefix(FrameHeader.maximumPayload)) }
 }

@@ -20,7 +20,7 @@ public struct Supervisor: Sendable {
     let directory: SandboxDirectory
     let home: Home
     let group: any EventLoopGroup
-    private let session = Session()
+    let session = Session()
 
     /// Supervises the sandbox of `record`.
     public init(_ record: SandboxRecord, _ directory: SandboxDirectory, in home: Home, on group: any EventLoopGroup) {
@@ -177,7 +177,7 @@ public struct Supervisor: Sendable {
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID)
     }
 
-    private func mark(_ stage: String) async {
+    func mark(_ stage: String) async {
         await session.tell(.timing(stage: stage, nanoseconds: HostClock.monotonic))
     }
 }

@@ -46,7 +46,7 @@ struct SandpiperSupervisor {
     }
 
     private static func fail(_ message: String) -> Never {
-        fputs("sandpiper-supervisor: \(message)\n", stderr)
+        StandardError.print("sandpiper-supervisor: \(message)")
         exit(125)
     }
 }

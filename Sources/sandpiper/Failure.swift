@@ -1,4 +1,3 @@
-import Glibc
 import ImageStore
 import LinuxSystem
 import SandboxState
@@ -23,4 +22,4 @@ struct ExitStatusError: Error {
 }
 
 /// Prints one or two lines on stderr.
-func complain(_ message: String) { fputs("sandpiper: \(message)\n", stderr) }
+func complain(_ message: String) { StandardError.print("sandpiper: \(message)") }

@@ -114,6 +114,7 @@ final class ProcessClient {
         case .timing(let stage, let nanoseconds): timings?.mark(stage, at: nanoseconds)
         case .ready: timings?.mark("ready")
         case .failed(let reason): throw Failure(reason)
+        case .notice(let line): complain(line)
         case .process(.started):
             timings?.mark("process started")
             isRunning = true

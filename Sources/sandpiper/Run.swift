@@ -37,6 +37,8 @@ struct Run: ParsableCommand {
     var imageAndCommand: [String] = []
 
     func validate() throws {
+        // All that the parser does not know goes with the command, its own help too.
+        if let first = imageAndCommand.first, ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(self) }
         guard imageAndCommand.first.map({ !$0.hasPrefix("-") }) == true else {
             let option = imageAndCommand.first.map { "'\($0)' is not an option of run" } ?? "name the image to run"
             throw ValidationError("\(option); see 'sandpiper run --help'")

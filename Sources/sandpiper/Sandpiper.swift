@@ -18,18 +18,18 @@ struct Sandpiper: ParsableCommand {
             var command = try parseAsRoot()
             try command.run()
         } catch let status as ExitStatusError {
-            exit(status.code)
+            Glibc.exit(status.code)
         } catch let error as any FailureMessage {
             complain(error.description)
-            exit(125)
+            Glibc.exit(125)
         } catch {
             // Help and version are errors to the parser; they go to stdout.
             if exitCode(for: error).isSuccess {
                 print(fullMessage(for: error))
-                exit(0)
+                Glibc.exit(0)
             }
             complain(message(for: error))
-            exit(125)
+            Glibc.exit(125)
         }
     }
 }

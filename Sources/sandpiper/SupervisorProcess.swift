@@ -39,6 +39,9 @@ struct SupervisorProcess {
     }
 }
 
+/// `POSIX_SPAWN_SETSID` of glibc's spawn.h, which the Swift module does not show.
+private let spawnInNewSession: Int16 = 0x80
+
 /// Starts a program in a session of its own, with these descriptors under these numbers and stderr.
 private func spawn(_ arguments: [String], _ descriptors: [(Descriptor, Int32)]) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
@@ -54,7 +57,7 @@ private func spawn(_ arguments: [String], _ descriptors: [(Descriptor, Int32)]) 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSID.rawValue | POSIX_SPAWN_SETSIGMASK))
+    posix_spawnattr_setflags(&attributes, spawnInNewSession | Int16(POSIX_SPAWN_SETSIGMASK))
     var signals = sigset_t()
     sigemptyset(&signals)
     posix_spawnattr_setsigmask(&attributes, &signals)

@@ -25,7 +25,8 @@ struct Timings {
             let microseconds = (nanoseconds > start ? nanoseconds - start : 0) / 1000
             let fraction = String(microseconds % 1000 + 1000).dropFirst()
             let whole = String(microseconds / 1000)
-            fputs(String(repeating: " ", count: max(0, 7 - whole.count)) + "\(whole).\(fraction) ms  \(name)\n", stderr)
+            let padding = String(repeating: " ", count: max(0, 7 - whole.count))
+            StandardError.print("\(padding)\(whole).\(fraction) ms  \(name)")
         }
     }
 }

@@ -82,6 +82,7 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case sandboxReady = 64
     case sandboxFailed = 65
     case timing = 66
+    case notice = 67
 }
 
 /// One of the byte streams of a process.
