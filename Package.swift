@@ -5,12 +5,10 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
     name: "sandpiper",
-    dependencies: [
-        .package(name: "sandpiper-protocol", path: "protocol")
-    ],
     targets: [
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
