@@ -21,21 +21,25 @@ let package = Package(
         // Floor 0
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        // Floor 1
+        .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         // Floor 2
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         // Floor 3
         .target(
             name: "Supervisor",
-            dependencies: ["Control", "LinuxSystem", "SandboxState", agentProtocol] + nio,
-            exclude: ["Supervisor.swift"],
+            dependencies: [
+                "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
+            ] + nio,
             swiftSettings: strict),
-        .target(name: "OCI", swiftSettings: strict),
-        .target(name: "ImageStore", dependencies: ["OCI", "LinuxSystem"], swiftSettings: strict),
         // Executables
         .executableTarget(
             name: "sandpiper",
             dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser],
+            swiftSettings: strict, linkerSettings: staticExecutable),
+        .executableTarget(
+            name: "sandpiper-supervisor", dependencies: ["Control", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
 
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),

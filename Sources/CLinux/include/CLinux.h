@@ -6,8 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
+#include "jail.h"
+#include "kvm.h"
+
+/// O_PATH of open(2): a descriptor that only names a file.
+static const int linux_open_path = 010000000;
 /// fcntl(2) with an integer argument; returns -1 and sets errno.
 int linux_fcntl(int descriptor, int command, long argument);
 /// openat(2) with O_CLOEXEC always set; returns -1 and sets errno.
