@@ -30,14 +30,10 @@ let package = Package(
         .target(
             name: "Supervisor",
             dependencies: [
-                "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
+                "Control", "Engine", "LinuxSystem", "SandboxState", agentProtocol,
             ] + nio,
-            swiftSettings: strict),
+            exclude: ["MachineStart.swift"], swiftSettings: strict),
         // Executables
-        .executableTarget(
-            name: "sandpiper",
-            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser],
-            swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor", dependencies: ["Control", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),

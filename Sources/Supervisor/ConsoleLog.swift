@@ -37,6 +37,13 @@ actor ConsoleLog {
         return try Descriptor(opening: path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND)
     }
 
+    /// Adds all that comes from `channel`, until it ends.
+    func follow(_ channel: ByteChannel) async throws {
+        try await channel.executeThenClose { inbound, _ in
+            for try await bytes in inbound { append(bytes) }
+        }
+    }
+
     /// The last lines, printable, for an error message.
     func tail(lines: Int = 5) -> String {
         let bytes = (try? FileTree.read(path, limit: 2 * Self.limit)) ?? []

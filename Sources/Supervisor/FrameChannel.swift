@@ -6,37 +6,50 @@ import NIOPosix
 /// A stream socket that carries frames.
 typealias FrameChannel = NIOAsyncChannel<Frame, Frame>
 
-extension ClientBootstrap {
+extension NIOAsyncChannel where Inbound == Frame, Outbound == Frame {
     /// Adopts a connected stream socket as a channel of frames; the caller's descriptor stays its own.
     static func frames(_ descriptor: Descriptor, on group: any EventLoopGroup) async throws -> FrameChannel {
-        try await adopt(descriptor, on: group) { channel in
+        try await socket(descriptor, on: group) { channel in
             try channel.pipeline.syncOperations.addHandlers(
                 ByteToMessageHandler(FrameReader(), maximumBufferSize: 2 * FrameHeader.maximumPayload), FrameWriter())
         }
     }
+}
 
-    /// Adopts a connected stream socket as a channel of plain bytes; the caller's descriptor stays its own.
-    static func bytes(
-        _ descriptor: Descriptor, on group: any EventLoopGroup
-    ) async throws -> NIOAsyncChannel<ByteBuffer, ByteBuffer> {
-        try await adopt(descriptor, on: group) { _ in }
+/// A descriptor that carries plain bytes.
+typealias ByteChannel = NIOAsyncChannel<ByteBuffer, ByteBuffer>
+
+extension NIOAsyncChannel where Inbound == ByteBuffer, Outbound == ByteBuffer {
+    /// Adopts a connected stream socket; the caller's descriptor stays its own.
+    static func bytes(_ descriptor: Descriptor, on group: any EventLoopGroup) async throws -> ByteChannel {
+        try await socket(descriptor, on: group) { _ in }
     }
 
-    private static func adopt<Inbound: Sendable, Outbound: Sendable>(
+    /// Adopts the reading end of a pipe; the caller's descriptor stays its own.
+    static func pipe(_ descriptor: Descriptor, on group: any EventLoopGroup) async throws -> ByteChannel {
+        try await NIOPipeBootstrap(group: group)
+            .takingOwnershipOfDescriptor(input: try descriptor.duplicateForTransfer()) { channel in
+                channel.eventLoop.makeCompletedFuture { try ByteChannel(wrappingChannelSynchronously: channel) }
+            }
+    }
+}
+
+extension NIOAsyncChannel {
+    fileprivate static func socket(
         _ descriptor: Descriptor, on group: any EventLoopGroup,
         handlers: @escaping @Sendable (any NIOCore.Channel) throws -> Void
-    ) async throws -> NIOAsyncChannel<Inbound, Outbound> {
+    ) async throws -> NIOAsyncChannel {
         // NIO closes the descriptor it is given, also when adopting fails.
-        let number = try descriptor.duplicateForTransfer()
-        return try await ClientBootstrap(group: group)
+        try await ClientBootstrap(group: group)
             .channelOption(.maxMessagesPerRead, value: 16)
             .channelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16_384, maximum: 262_144)
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16_384, maximum: 262_144)
             )
-            .withConnectedSocket(number) { channel in
+            .withConnectedSocket(try descriptor.duplicateForTransfer()) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try handlers(channel)
-                    return try NIOAsyncChannel<Inbound, Outbound>(wrappingChannelSynchronously: channel)
+                    return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
                 }
             }
     }

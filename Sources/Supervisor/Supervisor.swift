@@ -34,7 +34,7 @@ public struct Supervisor: Sendable {
     /// - Parameter control: the client, a connected stream socket.
     public func run(client control: Descriptor) async {
         do {
-            let channel = try await ClientBootstrap.frames(control, on: group)
+            let channel = try await FrameChannel.frames(control, on: group)
             try await channel.executeThenClose { inbound, outbound in
                 let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
                 await session.connect(0, queue)
@@ -80,40 +80,29 @@ public struct Supervisor: Sendable {
         let console = try ConsoleLog(path: directory.console)
         let machine = try await startMachine()
         await mark("engine started")
-        do {
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
-                for source in [machine.console, machine.messages] {
-                    tasks.addTask {
-                        // The end of the console is not the end of the machine: waitForExit tells that, and how.
-                        try? await follow(source, console)
-                        try await Task.sleep(for: .seconds(.max))
-                    }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            // The end of the console is not the end of the machine: waitForExit tells that, and how.
+            tasks.addTask { try? await console.follow(.bytes(machine.console, on: group)) }
+            tasks.addTask { try? await console.follow(.pipe(machine.messages, on: group)) }
+            tasks.addTask { try await serveAgent(machine.agentPort, console) }
+            tasks.addTask {
+                try await Task.sleep(for: .seconds(Self.bootLimit))
+                guard await session.isActive else {
+                    throw SupervisorError.notReady(seconds: Self.bootLimit, console: await console.tail())
                 }
-                tasks.addTask { try await serveAgent(machine.agentPort, console) }
-                tasks.addTask {
-                    try await Task.sleep(for: .seconds(Self.bootLimit))
-                    guard await session.isActive else {
-                        throw SupervisorError.notReady(seconds: Self.bootLimit, console: await console.tail())
-                    }
-                    try await Task.sleep(for: .seconds(.max))
-                }
-                tasks.addTask {
-                    let exit = await machine.waitForExit()
-                    throw SupervisorError.machineEnded(how: "\(exit)", console: await console.tail())
-                }
-                defer { tasks.cancelAll() }
-                try await tasks.next()
             }
-        } catch {
-            machine.kill()
-            _ = await machine.waitForExit()
-            throw error
-        }
-    }
-
-    private func follow(_ source: Descriptor, _ console: ConsoleLog) async throws {
-        try await ClientBootstrap.bytes(source, on: group).executeThenClose { inbound, _ in
-            for try await bytes in inbound { await console.append(bytes) }
+            tasks.addTask {
+                let exit = await machine.waitForExit()
+                throw SupervisorError.machineEnded(exit, console: await console.tail())
+            }
+            do {
+                // Only errors end the group; the end of the machine is one.
+                for try await _ in tasks {}
+            } catch {
+                // Before the group waits for its tasks: one of them waits for the machine.
+                machine.kill()
+                throw error
+            }
         }
     }
 
@@ -121,7 +110,7 @@ public struct Supervisor: Sendable {
 
     private func serveAgent(_ port: Descriptor, _ console: ConsoleLog) async throws {
         let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
-        try await ClientBootstrap.frames(port, on: group).executeThenClose { inbound, outbound in
+        try await FrameChannel.frames(port, on: group).executeThenClose { inbound, outbound in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask {
                     for await frame in frames { try await outbound.write(frame) }

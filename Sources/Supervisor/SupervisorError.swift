@@ -1,4 +1,5 @@
 import AgentProtocol
+import Engine
 
 /// Why a sandbox did not come to be, or ended before it was told to.
 public enum SupervisorError: Error, CustomStringConvertible {
@@ -7,7 +8,7 @@ public enum SupervisorError: Error, CustomStringConvertible {
     case refused(String)
     case agentProtocol(ProtocolError, console: String)
     case agentGone(console: String)
-    case machineEnded(how: String, console: String)
+    case machineEnded(MachineExit, console: String)
 
     /// One or two lines for a person.
     public var description: String {
@@ -20,7 +21,17 @@ public enum SupervisorError: Error, CustomStringConvertible {
         case .agentProtocol(let error, let console):
             "the guest's agent broke the protocol (\(error)); the sandbox was ended\(Self.last(console))"
         case .agentGone(let console): "the guest's agent closed its channel; the sandbox was ended\(Self.last(console))"
-        case .machineEnded(let how, let console): "the machine ended: \(how)\(Self.last(console))"
+        case .machineEnded(let exit, let console): "the machine ended: \(Self.how(exit))\(Self.last(console))"
+        }
+    }
+
+    private static func how(_ exit: MachineExit) -> String {
+        switch exit.cause {
+        case .guestShutdown: "the guest turned itself off"
+        case .guestPanic: "the guest's kernel panicked"
+        case .stopped: "it was told to stop"
+        case .signal(let number): "its engine was killed by signal \(number)"
+        case .failure(let code): "its engine failed with status \(code): \(exit.lastMessages)"
         }
     }
 
