@@ -11,6 +11,8 @@ let package = Package(
     targets: [
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
