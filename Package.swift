@@ -9,6 +9,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "LinuxSystem"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
