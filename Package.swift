@@ -9,7 +9,11 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "LinuxSystem"], swiftSettings: strict),
+        // The jail shows a program the system's libraries only, so the probe must not need Swift's.
+        .executableTarget(
+            name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
