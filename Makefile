@@ -36,7 +36,7 @@ test-kvm: build kvm-packages ## run the main job on the KVM of an emulated machi
 
 .PHONY: bench
 bench: build bench-packages ## measure what SPECIFICATION.md promises; prints a table, writes .build/bench.json
-	@python3 Benchmarks/bench.py --executables $(release) --images "$$(Tests/Images/make.sh python busybox)" \
+	@python3 -B Benchmarks/bench.py --executables "$(release)" --images "$$(Tests/Images/make.sh python busybox)" \
 	  --json .build/bench.json
 
 .PHONY: lint

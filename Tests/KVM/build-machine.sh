@@ -30,7 +30,7 @@ cd "$work"
 mkdir out
 
 echo "building the machine for the KVM test (once; about 2 minutes) …" >&2
-apt-get download -qq "$kernel_package" >&2
+apt-get download -qq "$kernel_package" >&2 2>apt-messages || { cat apt-messages >&2; exit 1; }
 dpkg-deb --extract "$kernel_package"_*.deb kernel
 release=${kernel_package#linux-image-}
 depmod --basedir kernel "$release"
