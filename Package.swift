@@ -16,30 +16,48 @@ let package = Package(
         .package(path: "protocol"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
     targets: [
         // Floor 0
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         // Floor 1
+        .target(name: "OCI", swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         // Floor 2
+        .target(name: "ImageStore", dependencies: ["OCI", "LinuxSystem"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         // Floor 3
         .target(
             name: "Supervisor",
             dependencies: [
-                "Control", "Engine", "LinuxSystem", "SandboxState", agentProtocol,
+                "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
             ] + nio,
-            exclude: ["MachineStart.swift"], swiftSettings: strict),
+            swiftSettings: strict),
         // Executables
+        .executableTarget(
+            name: "sandpiper",
+            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser],
+            swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor", dependencies: ["Control", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
-
+        // Tests
+        .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
+        // The jail shows a program the system's libraries only, so the probe must not need Swift's.
+        .executableTarget(
+            name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe"], swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["LinuxSystem", .product(name: "Subprocess", package: "swift-subprocess")],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

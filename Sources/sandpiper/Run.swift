@@ -47,8 +47,8 @@ struct Run: ParsableCommand {
         guard (ByteSize.mebibytes(64)...ByteSize.mebibytes(1 << 20)).contains(memory) else {
             throw ValidationError("--memory \(memory): choose 64m to 1t")
         }
-        guard (ByteSize.mebibytes(64)...ByteSize.mebibytes(16 << 20)).contains(disk) else {
-            throw ValidationError("--disk \(disk): choose 64m to 16t")
+        guard (ByteSize.mebibytes(64)...ByteSize.mebibytes(8 << 20)).contains(disk) else {
+            throw ValidationError("--disk \(disk): choose 64m to 8t")
         }
         guard workdir?.hasPrefix("/") != false else { throw ValidationError("--workdir: write an absolute path") }
     }

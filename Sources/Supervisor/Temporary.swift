@@ -1,2 +1,0 @@
-import Engine
-extension Supervisor { func startMachine() async throws -> any Machine { fatalError() } }
