@@ -44,6 +44,7 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
+        .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
