@@ -6,6 +6,7 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
 ]
@@ -15,6 +16,7 @@ let package = Package(
     dependencies: [
         .package(path: "protocol"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
@@ -22,15 +24,21 @@ let package = Package(
         // Floor 0
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        .systemLibrary(name: "CISAL"),
+        .systemLibrary(name: "CZstd"),
         // Floor 1
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         // Floor 2
-        .target(name: "ImageStore", dependencies: ["OCI", "LinuxSystem"], swiftSettings: strict),
+        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         // Floor 3
+        .target(
+            name: "ImageImport",
+            dependencies: ["CISAL", "CZstd", "DiskImage", "ImageStore", "LinuxSystem", "OCI", crypto],
+            swiftSettings: strict),
         .target(
             name: "Supervisor",
             dependencies: [
@@ -45,13 +53,22 @@ let package = Package(
         .executableTarget(
             name: "sandpiper-supervisor", dependencies: ["Control", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
+        .executableTarget(
+            name: "sandpiper-image",
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", argumentParser], swiftSettings: strict),
         // Tests
+        .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
         // The jail shows a program the system's libraries only, so the probe must not need Swift's.
         .executableTarget(
             name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe"], swiftSettings: strict),
+        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "ImageImportTests",
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],
+            swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),
         .testTarget(
