@@ -129,7 +129,8 @@ public enum GuestMessage: Equatable, Sendable {
             let value = try reader.unsigned8()
             let timedOut = try reader.boolean()
             try reader.finish()
-            self = .exited(stream: frame.stream, ExitStatus(bySignal ? .signal(value) : .code(value), timedOut: timedOut))
+            self = .exited(
+                stream: frame.stream, ExitStatus(bySignal ? .signal(value) : .code(value), timedOut: timedOut))
         case .stopped: self = .stopped
         default: throw .unexpected(frame.kind)
         }
@@ -179,7 +180,9 @@ public enum GuestMessage: Equatable, Sendable {
 extension Frame {
     /// This frame, when its payload fits.
     func checked() throws(ProtocolError) -> Frame {
-        guard payload.count <= FrameHeader.maximumPayload else { throw .payloadTooLong(UInt32(clamping: payload.count)) }
+        guard payload.count <= FrameHeader.maximumPayload else {
+            throw .payloadTooLong(UInt32(clamping: payload.count))
+        }
         return self
     }
 }

@@ -1,0 +1,84 @@
+import Glibc
+
+/// Operations on names in the file system.
+public enum FileTree {
+    /// Makes a directory, and those above it that are missing, with this mode. Existing ones stay as they are.
+    public static func makeDirectory(_ path: String, mode: mode_t = 0o700) throws(SystemError) {
+        if mkdir(path, mode) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw SystemError("make directory", path)
+        }
+        try makeDirectory(String(path[..<slash]), mode: mode)
+        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw SystemError("make directory", path) }
+    }
+
+    /// Whether something has this name (a link that leads nowhere counts).
+    public static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
+    /// Renames as rename(2) does.
+    public static func rename(_ path: String, to newPath: String) throws(SystemError) {
+        guard Glibc.rename(path, newPath) == 0 else { throw SystemError("rename to", newPath) }
+    }
+
+    /// Removes a file or link; a missing one is no error.
+    public static func removeFile(_ path: String) throws(SystemError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw SystemError("remove", path) }
+    }
+
+    /// Removes a directory and all in it, without following links; a missing one is no error.
+    public static func removeTree(_ path: String) throws(SystemError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            if errno == ENOENT { return }
+            throw SystemError("remove", path)
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else { return try removeFile(path) }
+        for name in try names(in: path) { try removeTree(path + "/" + name) }
+        guard rmdir(path) == 0 || errno == ENOENT else { throw SystemError("remove", path) }
+    }
+
+    /// Names in a directory, sorted, without `.` and `..`; empty when there is no such directory.
+    public static func names(in path: String) throws(SystemError) -> [String] {
+        guard let directory = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw SystemError("list", path)
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            // The kernel ends d_name with NUL inside the entry, which stays valid until the next readdir.
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Reads a whole file of at most `limit` bytes.
+    public static func read(_ path: String, limit: Int = 16 << 20) throws(SystemError) -> [UInt8] {
+        do { return try Descriptor(opening: path).readAll(limit: limit) } catch {
+            throw SystemError("read", path, number: error.number)
+        }
+    }
+
+    /// Writes a file so that readers see the old content or the new one, never a part: through a new file and rename.
+    /// - Parameter durable: whether the content is brought to the disk before the name.
+    public static func writeAtomically(
+        _ bytes: [UInt8], to path: String, mode: mode_t = 0o600, durable: Bool = false
+    ) throws(SystemError) {
+        let temporary = "\(path).\(getpid()).\(UInt32.random(in: .min ... .max)).new"
+        do {
+            let file = try Descriptor(opening: temporary, O_WRONLY | O_CREAT | O_EXCL, mode: mode)
+            try file.write(bytes)
+            if durable { try file.synchronize() }
+            try rename(temporary, to: path)
+        } catch {
+            unlink(temporary)
+            throw SystemError("write", path, number: error.number)
+        }
+    }
+}
