@@ -86,7 +86,7 @@ class Bench:
         samples = interleaved(commands, self.runs, 1, self.environment)
         for who, measured in samples.items():
             to_process.add(who, [taken * 1000 for taken, _ in measured])
-        ready = [re.search(r"agent[^\n\d]*?([\d.]+) ?ms", stderr) for _, stderr in samples[OURS]]
+        ready = [re.search(r"([\d.]+) ms  agent ready", stderr) for _, stderr in samples[OURS]]
         if all(ready):
             to_agent.add(OURS, [float(match.group(1)) for match in ready])
         else:

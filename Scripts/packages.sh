@@ -29,10 +29,10 @@ if ! command -v dpkg-query >/dev/null; then
   echo "$wanted" | paste -s -d ' ' >&2
   exit 1
 fi
-missing=()
-for package in $wanted; do
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-done
+# shellcheck disable=SC2086  # one argument for each package
+installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' $wanted 2>/dev/null |
+  sed -n 's/ installed$//p' | sort -u) || true
+mapfile -t missing < <(comm -23 <(echo "$wanted") <(echo "$installed"))
 if [ ${#missing[@]} -gt 0 ]; then
   echo "installing Debian packages: ${missing[*]}"
   as_root=()

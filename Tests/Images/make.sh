@@ -16,6 +16,8 @@ mkdir -p "$folder"
 exec 9>"$folder/.lock"
 flock 9
 rm -rf "$folder"/.making.*                # left by a run that was killed: we hold the lock
+touch "$folder"
+find "$cache" -mindepth 1 -maxdepth 1 -type d -mtime +14 -exec rm -rf {} +     # of older scripts, not used since
 work=$(mktemp -d "$folder/.making.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 for image in "${images[@]}"; do

@@ -17,13 +17,14 @@ if [ -z "$kernel_package" ]; then
 fi
 key=$(cat <(echo "$kernel_package $include") "${BASH_SOURCE[0]}" "$here/initrd-init" | sha256sum | cut -c1-16)
 machine=$cache/$key
-if [ -d "$machine" ]; then echo "$machine"; exit 0; fi
+if [ -d "$machine" ]; then touch "$machine"; echo "$machine"; exit 0; fi
 
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
 if [ -d "$machine" ]; then echo "$machine"; exit 0; fi
 rm -rf "$cache"/build.*                   # left by a build that was killed: we hold the lock
+find "$cache" -mindepth 1 -maxdepth 1 -type d -mtime +14 -exec rm -rf {} +     # of an older script, not used since
 work=$(mktemp -d "$cache/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"

@@ -10,7 +10,7 @@ if [ -z "${MAIN_JOB_USER:-}" ]; then
   exit "$failures"
 fi
 
-export HOME=/tmp/home-$MAIN_JOB_USER PATH=/job:$PATH
+export HOME=/var/tmp/home-$MAIN_JOB_USER PATH=/job:$PATH
 export SANDPIPER_HOME=$HOME/sandpiper
 mkdir -p "$HOME" && cd "$HOME" || exit 1
 failures=0
