@@ -64,11 +64,6 @@ let package = Package(
             name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe"], swiftSettings: strict),
-        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
-        .testTarget(
-            name: "ImageImportTests",
-            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],
-            swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),
         .testTarget(
