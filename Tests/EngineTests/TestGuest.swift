@@ -13,8 +13,8 @@ enum TestGuest {
         return try Descriptor(opening: printed.split(separator: "\n").last.map(String.init) ?? "")
     }
 
-    /// Runs a program without arguments; what it printed.
-    private static func output(of program: String) throws -> String {
+    /// Runs a shell command; what it printed.
+    static func output(of program: String) throws -> String {
         guard let pipe = popen(program, "re") else { throw SystemError("run", program) }
         defer { pclose(pipe) }
         var text = ""

@@ -32,11 +32,11 @@ struct QEMUCommandLine {
         if sandbox {
             arguments += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
         }
-        // An emulated guest needs the interval timer to calibrate its clock; on KVM it has a better one.
-        let timer = emulated ? "pit=on,pic=on" : "pit=off,pic=off"
+        // An emulated guest needs the interval timer to calibrate its clock, and without a real-time clock its kernel
+        // looks for one for a whole second. On KVM it has a better clock than both.
+        let clocks = emulated ? "pit=on,pic=on,rtc=on" : "pit=off,pic=off,rtc=off"
         arguments += [
-            "-M",
-            "microvm,x-option-roms=off,rtc=off,acpi=off,isa-serial=off,\(timer),mem-merge=off,dump-guest-core=off",
+            "-M", "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off",
         ]
         if emulated {
             arguments += ["-accel", "tcg,tb-size=\(Self.translationCache >> 20)", "-cpu", "max"]

@@ -30,16 +30,18 @@ struct EngineJail {
             filter: EngineSystemCalls.filter(accelerator: accelerator))
         do { jail.landlock = try landlock(executable) } catch {
             guard Landlock.kernelABI == nil else { throw .prepare("the engine's Landlock rules", error) }
-            walls.gaps.append(.init(.files, "this kernel has no Landlock, or its 'lsm=' option leaves it out"))
+            walls.lack(.files, "this kernel has no Landlock, or its 'lsm=' option leaves it out")
         }
         jail.limits = [
             .noCoreDump, .noLockedMemory, .fileSize(UInt64(max(fileLimit, 0))), .data(UInt64(max(memoryLimit, 0))),
         ]
-        jail.user = geteuid() == 0 ? EngineUser.choose(number: userNumber, needsKVM: accelerator == .kvm) : nil
-        if jail.user == nil {
-            walls.gaps.append(.init(.user, "only root can start the engine as another user"))
-        } else {
+        if geteuid() != 0 {
+            walls.standing.removeAll { $0 == .user }
+        } else if let user = EngineUser.choose(number: userNumber, needsKVM: accelerator == .kvm) {
+            jail.user = user
             jail.limits.append(.processes(256))
+        } else {
+            walls.lack(.user, "root has no other user to give: its user namespace maps too few")
         }
         return try start(&jail, &walls)
     }
@@ -54,7 +56,7 @@ struct EngineJail {
                 let process = try JailedProcess.start(jail)
                 if namespaces.isEmpty, let refusal {
                     let reason = "\(SystemError("make namespaces", number: refusal.number))"
-                    for wall in [Walls.Wall.network, .processes, .ipc] { walls.gaps.append(.init(wall, reason)) }
+                    for wall in [Walls.Wall.network, .processes, .ipc] { walls.lack(wall, reason) }
                 }
                 return (process, walls)
             } catch {

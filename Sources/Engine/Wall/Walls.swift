@@ -28,19 +28,18 @@ public struct Walls: Sendable, Equatable {
         public var wall: Wall
         /// Why, in one line.
         public var reason: String
-
-        /// A wall that does not stand.
-        public init(_ wall: Wall, _ reason: String) {
-            self.wall = wall
-            self.reason = reason
-        }
     }
 
-    /// Those that stand.
-    public var standing: [Wall] { Wall.allCases.filter { wall in !gaps.contains { $0.wall == wall } } }
-    /// Those that do not. ``Wall/user`` is no gap for an ordinary user, who cannot become another; it is not listed
-    /// as standing either.
+    /// Those that stand. ``Wall/user`` is one only when root starts the engine: an ordinary user cannot become another.
+    public internal(set) var standing: [Wall] = Wall.allCases
+    /// Those that this host does not offer.
     public internal(set) var gaps: [Gap] = []
+
+    /// Notes that a wall does not stand, because the host lacks what it is made of.
+    mutating func lack(_ wall: Wall, _ reason: String) {
+        standing.removeAll { $0 == wall }
+        gaps.append(Gap(wall: wall, reason: reason))
+    }
 
     /// The first user number of engines that root starts: far above those of people, services and containers.
     public static let firstUser: UInt32 = 0x7000_0000
