@@ -16,10 +16,10 @@ extension LayerWriter {
         }
         var record = IndexRecord()
         try readMetadata(header, into: &record)
-        if path.isEmpty {
-            guard type == UInt8(ascii: "5") || type == UInt8(ascii: "D") || endsWithSlash else {
-                throw .entry("/".utf8, "the root of the image can only be a directory")
-            }
+        let isFile = type == 0 || type == UInt8(ascii: "0")
+        let isDirectory = type == UInt8(ascii: "5") || type == UInt8(ascii: "D") || (isFile && endsWithSlash)
+        guard isDirectory || !path.isEmpty else {
+            throw .entry("/".utf8, "the root of the image can only be a directory")
         }
         switch type {
         case UInt8(ascii: "1"): try addHardLink(header, &record)
@@ -32,7 +32,7 @@ extension LayerWriter {
             try add(.directory, &record)
             try skip(contentSize(header))
         case UInt8(ascii: "S"): try beginOldSparseFile(header, record)
-        case 0 where endsWithSlash, UInt8(ascii: "0") where endsWithSlash:  // how v7 marks directories
+        case 0 where isDirectory, UInt8(ascii: "0") where isDirectory:  // how v7 marks directories
             try add(.directory, &record)
             try skip(contentSize(header))
         default:  // POSIX: types that are not known are regular files
