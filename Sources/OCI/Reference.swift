@@ -80,7 +80,7 @@ public struct Reference: Hashable, Sendable {
         }
         // A first component that looks like a host would be taken for the registry.
         let spelling = path + suffix
-        return Self.split(Substring(path)).registry == Self.defaultRegistry ? spelling : canonical
+        return Self.split(Substring(path)).remainder == path ? spelling : canonical
     }
 
     /// Registry and path, without tag and digest, for example `docker.io/library/python`.
