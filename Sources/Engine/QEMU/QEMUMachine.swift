@@ -8,11 +8,11 @@ public final class QEMUMachine: Machine {
     public let console: Descriptor
     public let messages: Descriptor
 
-    private let process: EngineProcess
+    private let process: QEMUProcess
 
     private init(
         _ description: MachineDescription, agentPort: Descriptor, console: Descriptor, messages: Descriptor,
-        process: EngineProcess
+        process: QEMUProcess
     ) {
         self.description = description
         self.agentPort = agentPort
@@ -35,7 +35,7 @@ public final class QEMUMachine: Machine {
             throw error as? EngineError
                 ?? .prepare("the engine's channels", error as? SystemError ?? SystemError("prepare"))
         }
-        let (process, walls) = try await EngineProcess.start(
+        let (process, walls) = try await QEMUProcess.start(
             launch.jail, control: launch.control, messages: launch.messages)
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
