@@ -1,0 +1,3 @@
+// libzstd, linked statically.
+#include <zstd.h>
+#include <zstd_errors.h>

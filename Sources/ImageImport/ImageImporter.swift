@@ -1,0 +1,160 @@
+import DiskImage
+import ImageStore
+import LinuxSystem
+import OCI
+
+/// An image that was loaded.
+public struct LoadedImage: Hashable, Sendable {
+    /// The references that now name it, as the archive gave them; perhaps none.
+    public let references: [Reference]
+    /// The digest of its manifest.
+    public let digest: Digest
+
+    /// What the image can be run by: its first reference, or the digest.
+    public var name: String { references.first?.familiar ?? digest.description }
+}
+
+/// Loads archives of images into the store: those of `docker save`, and OCI layouts, as files, pipes or directories,
+/// compressed or not.
+///
+/// All is checked before anything becomes visible: a load that fails leaves the store as it was.
+public struct ImageImporter: Sendable {
+    private let store: ImageStore
+    private let limits: ImportLimits
+
+    /// How often layers that others remove during a load are loaded anew.
+    private static let attempts = 8
+
+    /// Makes an importer into a store.
+    public init(store: ImageStore, limits: ImportLimits = ImportLimits()) {
+        self.store = store
+        self.limits = limits
+    }
+
+    /// Loads all images of an archive. Blocks the calling thread and uses further threads.
+    /// - Parameters:
+    ///   - workspace: where half-made things go; what is left of them goes with it.
+    ///   - name: the reference for the archive's one image, in place of those in the archive.
+    /// - Returns: the images in the order of the archive.
+    public func load(
+        _ input: ArchiveInput, in workspace: Workspace, as name: Reference? = nil
+    ) throws(ImageImportError) -> [LoadedImage] {
+        let cancellation = Cancellation()
+        if let name, name.digest != nil { throw .nameWithDigest(name) }
+        let files = try ArchiveFiles.open(input, workspace: workspace, limits: limits, cancellation: cancellation)
+        var images = try ArchivedImage.readAll(in: files, limits)
+        if let name {
+            guard images.count == 1 else { throw .severalImages(count: images.count) }
+            images[0].names = [name]
+        }
+        var imported: [Digest: Int64] = [:]
+        for _ in 0..<Self.attempts {
+            try importLayers(of: images, into: workspace, sizes: &imported, cancellation)
+            var ready: [NewImage] = []
+            for image in images {
+                if let image = try finish(image, sizes: imported, in: workspace) { ready.append(image) }
+            }
+            guard ready.count == images.count else { continue }
+            ready = merged(ready)
+            let missing = try reporting { () throws(ImageStoreError) in try store.publish(ready, from: workspace) }
+            if missing.isEmpty {
+                return ready.map { LoadedImage(references: $0.references, digest: $0.record.digest) }
+            }
+        }
+        throw .removedMeanwhile
+    }
+
+    /// Unpacks the layers that neither the store nor the workspace has, and learns the size of each.
+    private func importLayers(
+        of images: [ArchivedImage], into workspace: Workspace, sizes: inout [Digest: Int64],
+        _ cancellation: Cancellation
+    ) throws(ImageImportError) {
+        var jobs: [LayerImport] = []
+        var seen: Set<Digest> = []
+        for image in images {
+            for layer in image.layers where seen.insert(layer.diffID).inserted {
+                let isThere = store.hasLayer(layer.diffID) || workspace.hasLayer(layer.diffID)
+                // A manifest that is still to be written needs the size.
+                let isKnown = image.manifest != nil || sizes[layer.diffID] != nil
+                if isThere && isKnown { continue }
+                jobs.append(
+                    LayerImport(
+                        layer: layer, workspace: isThere ? nil : workspace, limits: limits, cancellation: cancellation))
+            }
+        }
+        let lengths = try inParallel(jobs, cancellation) { job throws(ImageImportError) in try job.run() }
+        for (job, length) in zip(jobs, lengths) { sizes[job.layer.diffID] = length }
+    }
+
+    /// Makes an image's disk and its record; `nil` when another process has removed a layer meanwhile.
+    private func finish(
+        _ image: ArchivedImage, sizes: [Digest: Int64], in workspace: Workspace
+    ) throws(ImageImportError) -> NewImage? {
+        let diffIDs = image.layers.map(\.diffID)
+        guard let chain = Digest.chain(of: diffIDs),
+            let metadata = try makeDisk(chain, diffIDs, in: workspace)
+        else { return nil }
+        var size = metadata
+        for diffID in diffIDs {
+            guard let length = store.dataLength(diffID, in: workspace) else { return nil }
+            size += length
+        }
+        let manifest = if let manifest = image.manifest { manifest } else { try writeManifest(image, sizes) }
+        let record = ImageRecord(
+            digest: manifest.digest, mediaType: manifest.mediaType, configuration: image.configurationDigest,
+            layers: diffIDs, chain: chain, platform: image.configuration.platform,
+            created: image.configuration.created, size: size)
+        return NewImage(
+            record: record, manifest: manifest.bytes, configuration: image.configurationBytes, references: image.names)
+    }
+
+    /// Writes the metadata of a disk where it is missing.
+    /// - Returns: its length in bytes; `nil` when a layer is missing.
+    private func makeDisk(
+        _ chain: Digest, _ diffIDs: [Digest], in workspace: Workspace
+    ) throws(ImageImportError) -> Int64? {
+        if let length = store.metadataLength(chain, in: workspace) { return length }
+        var layers: [LayerIndex] = []
+        for diffID in diffIDs {
+            let bytes = try reporting { () throws(ImageStoreError) in
+                try store.layerIndex(diffID, in: workspace, limit: limits.layer.indexBytes)
+            }
+            guard let bytes else { return nil }
+            do { layers.append(try LayerIndex(decoding: bytes)) } catch { throw .disk(error) }
+        }
+        let file = try reporting { () throws(ImageStoreError) in try workspace.makeMetadata(chain) }
+        let length: Int64
+        do { length = try ImageDisk.write(layers: layers, to: file) } catch { throw .disk(error) }
+        try reporting { () throws(SystemError) in try file.synchronize() }
+        return length
+    }
+
+    /// The manifest of an image that came without one: it names the layers as they are uncompressed, so that the same
+    /// image has the same digest however it was packed.
+    private func writeManifest(
+        _ image: ArchivedImage, _ sizes: [Digest: Int64]
+    ) throws(ImageImportError) -> ArchivedImage.CheckedDocument {
+        let manifest = Manifest(
+            config: ContentDescriptor(
+                mediaType: .configuration, digest: image.configurationDigest,
+                size: Int64(image.configurationBytes.count)),
+            layers: image.layers.map { layer in
+                ContentDescriptor(mediaType: .layer, digest: layer.diffID, size: sizes[layer.diffID] ?? 0)
+            })
+        let bytes = try reporting { () throws(OCIError) in try BoundedJSON.encode(manifest) }
+        return .init(digest: .of(bytes), mediaType: .manifest, bytes: bytes)
+    }
+
+    /// One image for each digest, with the references of all.
+    private func merged(_ images: [NewImage]) -> [NewImage] {
+        var merged: [NewImage] = []
+        for image in images {
+            if let place = merged.firstIndex(where: { $0.record.digest == image.record.digest }) {
+                merged[place].references += image.references
+            } else {
+                merged.append(image)
+            }
+        }
+        return merged
+    }
+}

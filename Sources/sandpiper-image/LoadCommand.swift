@@ -1,0 +1,55 @@
+import ArgumentParser
+import Glibc
+import ImageImport
+import ImageStore
+import LinuxSystem
+import OCI
+
+struct LoadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load",
+        abstract: "Load images from an archive made by skopeo, buildah, umoci or docker.",
+        discussion: """
+            Understood are docker-save archives and OCI layouts (archives, also directories), plain or compressed with \
+            gzip or zstd. For each image one line is printed: what it can be run by.
+            """)
+
+    @Argument(help: ArgumentHelp("The archive, or - for standard input.", valueName: "file"))
+    var file = "-"
+
+    @Option(
+        help: ArgumentHelp("Name the archive's one image, whatever the archive calls it.", valueName: "reference"),
+        transform: { text in
+            do { return try Reference(text) } catch { throw ValidationError("\(error)") }
+        })
+    var name: Reference?
+
+    @Option(help: "Print text or json.")
+    var format = OutputFormat.text
+
+    private struct Line: Encodable {
+        let reference: String
+        let digest: Digest
+    }
+
+    func run() throws {
+        let input: ArchiveInput
+        if file == "-" {
+            guard isatty(STDIN_FILENO) == 0 else {
+                throw UserError(description: "load: standard input is a terminal; name a file or redirect one")
+            }
+            input = .stream(Descriptor(owning: STDIN_FILENO))
+        } else {
+            input = .path(file)
+        }
+        let store = try openStore()
+        let workspace = try store.makeWorkspace()
+        try Interruption.discard(workspace)
+        let images = try ImageImporter(store: store).load(input, in: workspace, as: name)
+        workspace.discard()
+        switch format {
+        case .text: for image in images { print(image.name) }
+        case .json: try printJSON(images.map { Line(reference: $0.name, digest: $0.digest) })
+        }
+    }
+}
