@@ -15,5 +15,6 @@ let specification = MachineSpecification(
 let engine = try EngineFinder(cacheDirectory: arguments[3]).find()
 let machine = try await QEMUMachine.start(specification, on: engine)
 print(machine.description.pid)
+print(machine.description)
 fflush(nil)
 print(await machine.waitForExit())
