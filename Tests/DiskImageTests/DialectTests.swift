@@ -144,7 +144,8 @@ struct DialectTests {
                 touch -d @1234567890 \(name)/f \(name)/d \(name)
                 \(tar) -C \(name) -cf \(name).tar .
                 """)
-            let root = try space.show(try space.image([(name, try space.layer(file: name + ".tar", name))], name), name + ".shown")
+            let root = try space.show(
+                try space.image([(name, try space.layer(file: name + ".tar", name))], name), name + ".shown")
             let differences = try TreeListing(of: "\(space.path)/\(name)").differences(from: TreeListing(of: root))
             #expect(differences == [])
         }

@@ -39,10 +39,15 @@ struct TestHome {
     }
 
     /// Removes the home.
-    func remove() { try? FileTree.removeTree(String(path.prefix { _ in true }.dropLast(path.split(separator: "/").last.map { $0.count + 1 } ?? 0))) }
+    func remove() {
+        try? FileTree.removeTree(
+            String(path.prefix { _ in true }.dropLast(path.split(separator: "/").last.map { $0.count + 1 } ?? 0)))
+    }
 
     /// Runs a test in a home of its own that holds the image `python`, and checks that nothing of a sandbox is left.
-    static func with(_ name: String = "home", images: [String] = ["busybox.tar"], _ body: (TestHome) async throws -> Void) async throws {
+    static func with(
+        _ name: String = "home", images: [String] = ["busybox.tar"], _ body: (TestHome) async throws -> Void
+    ) async throws {
         let home = try TestHome(name)
         defer { home.remove() }
         for image in images {
