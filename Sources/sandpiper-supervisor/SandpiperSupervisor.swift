@@ -10,6 +10,9 @@ import Supervisor
 @main
 struct SandpiperSupervisor {
     static func main() async {
+        if CommandLine.arguments.dropFirst().first == "doctor" {
+            do { exit(try Doctor.run(Array(CommandLine.arguments.dropFirst(2)))) } catch { fail("\(error)") }
+        }
         signal(SIGPIPE, SIG_IGN)
         guard let signals = try? SignalDescriptor([SIGTERM, SIGINT, SIGHUP]) else { fail("signals cannot be received") }
         guard CommandLine.arguments.count == 2, let id = SandboxID(CommandLine.arguments[1]) else {
@@ -46,7 +49,7 @@ struct SandpiperSupervisor {
     }
 
     private static func fail(_ message: String) -> Never {
-        StandardError.print("sandpiper-supervisor: \(message)")
+        StandardError.print("sandpiper: \(message)")
         exit(125)
     }
 }
