@@ -147,7 +147,9 @@ struct HostileBytesTests {
         default:
             let block = place & ~511
             let other = Int(random.next() % UInt64(bytes.count)) & ~511
-            for index in 0..<512 where max(block, other) + index < bytes.count { bytes.swapAt(block + index, other + index) }
+            for index in 0..<512 where max(block, other) + index < bytes.count {
+                bytes.swapAt(block + index, other + index)
+            }
         }
     }
 

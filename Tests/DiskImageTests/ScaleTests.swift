@@ -114,7 +114,8 @@ private enum MillionEntries {
     }
 
     private static let template = TarBytes.header(.init(), contentSize: 0)
-    private static let templateSum = template.reduce(0) { $0 + Int($1) } - template[148..<156].reduce(0) { $0 + Int($1) } + 256
+    private static let templateSum =
+        template.reduce(0) { $0 + Int($1) } - template[148..<156].reduce(0) { $0 + Int($1) } + 256
 
     /// A header that differs from the template in name and type only.
     private static func header(_ name: String, type: Character) -> [UInt8] {

@@ -21,7 +21,8 @@ struct UpperDiskTests {
         try space.run("e2fsck", "-f", "-n", disk)
         let description = try space.run("dumpe2fs", "-h", disk)
         #expect(description.contains("has_journal"))
-        #expect(description.split(separator: "\n").contains { $0.hasPrefix("Reserved block count:") && $0.hasSuffix(" 0") })
+        #expect(
+            description.split(separator: "\n").contains { $0.hasPrefix("Reserved block count:") && $0.hasSuffix(" 0") })
         #expect(try space.run("debugfs", "-R", "stat <2>", disk).contains("Mode:  0755"))
     }
 
