@@ -138,7 +138,7 @@ struct DialectTests {
             try space.shell(
                 """
                 mkdir \(name); echo x > \(name)/f; mkdir \(name)/d
-                setfattr -n user.binary -v 0x00ff0a3d0d \(name)/f; setfattr -n user.kéy -v value \(name)/d
+                setfattr -n user.binary -v 0x00ff0a3d0d \(name)/f; setfattr -n user.key -v value \(name)/d
                 setfattr -n trusted.t -v t \(name)/f; setcap cap_chown=ep \(name)/f
                 setfattr -n user.large -v "$(head -c 3000 /dev/zero | tr '\\0' v)" \(name)/d
                 touch -d @1234567890 \(name)/f \(name)/d \(name)

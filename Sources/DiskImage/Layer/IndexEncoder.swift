@@ -14,7 +14,10 @@ struct IndexEncoder {
 
     init(limits: LayerLimits) {
         self.limits = limits
-        bytes = [UInt8](repeating: 0, count: LayerIndex.Header.size)
+        bytes = []
+        // Address space only: the kernel gives memory to what is used, and nothing is copied in growing.
+        bytes.reserveCapacity(min(limits.indexBytes, 64 << 20))
+        bytes += [UInt8](repeating: 0, count: LayerIndex.Header.size)
     }
 
     /// The number of the set with these attributes; equal sets share one.
@@ -87,15 +90,17 @@ struct IndexEncoder {
         try checkSize()
     }
 
-    /// The finished index.
-    consuming func finish(dataLength: Int64) -> LayerIndex {
+    /// Hands out the finished index and keeps nothing.
+    mutating func finish(dataLength: Int64) -> LayerIndex {
+        var encoded: [UInt8] = []
+        swap(&encoded, &bytes)
         header.dataLength = UInt64(dataLength)
-        header.recordsEnd = UInt64(bytes.count)
-        bytes += removals
-        header.removalsEnd = UInt64(bytes.count)
-        bytes += attributeSets
-        header.write(to: &bytes)
-        return LayerIndex(header: header, encoded: bytes)
+        header.recordsEnd = UInt64(encoded.count)
+        encoded += removals
+        header.removalsEnd = UInt64(encoded.count)
+        encoded += attributeSets
+        header.write(to: &encoded)
+        return LayerIndex(header: header, encoded: encoded)
     }
 
     /// How much of `path` is the same as in the last record, up to and with a slash.
