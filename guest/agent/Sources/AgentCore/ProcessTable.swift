@@ -143,9 +143,9 @@ final class ProcessTable {
         do throws(UserDatabase.LookupError) {
             return try users.identity(for: user)
         } catch .noSuchUser(let name) {
-            throw StartFailure(.noSuchUser, "there is no user \(name) in /etc/passwd")
+            throw StartFailure(.noSuchUser, "there is no user \(name) in a readable /etc/passwd")
         } catch .noSuchGroup(let name) {
-            throw StartFailure(.noSuchGroup, "there is no group \(name) in /etc/group")
+            throw StartFailure(.noSuchGroup, "there is no group \(name) in a readable /etc/group")
         } catch {
             throw StartFailure(.noResources, "user \(user) is in more groups than a process can have")
         }

@@ -60,6 +60,7 @@ static int make_directories(const char *path) {
 static int executable(const char *path) {
     struct stat status;
     if (stat(path, &status) < 0) return errno;
+    if (S_ISDIR(status.st_mode)) return EISDIR;
     if (!S_ISREG(status.st_mode)) return EACCES;
     if (syscall(SYS_faccessat2, AT_FDCWD, path, X_OK, AT_EACCESS) < 0) return errno;
     return 0;

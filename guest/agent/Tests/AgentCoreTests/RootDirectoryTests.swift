@@ -50,12 +50,12 @@ final class RootDirectoryTests {
         #expect(try root.contents(of: "/etc/fifo", upTo: 100) == nil)
     }
 
-    @Test("a file longer than the limit is refused")
+    @Test("a file longer than the limit is as good as none")
     func tooLong() throws {
         mkdir("\(path)/etc", 0o755)
         try write("etc/big", "12345")
         #expect(try root.contents(of: "/etc/big", upTo: 5)?.count == 5)
-        #expect(throws: AgentError.self) { try self.root.contents(of: "/etc/big", upTo: 4) }
+        #expect(try root.contents(of: "/etc/big", upTo: 4) == nil)
     }
 
     @Test("a file is put in the place of a link, a fifo or an empty directory", arguments: ["link", "fifo", "dir"])
