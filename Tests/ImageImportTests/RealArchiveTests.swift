@@ -69,8 +69,8 @@ struct RealArchiveTests {
         let diffIDs = try real.diffIDs()
         var chain = diffIDs[0]
         for diffID in diffIDs.dropFirst() {
-            let text = try Scratch().write("\(chain) \(diffID)".utf8, to: "text")
-            chain = try Tool.sha256(text)
+            let scratch = try Scratch()
+            chain = try Tool.sha256(scratch.write("\(chain) \(diffID)".utf8, to: "text"))
         }
         #expect(try home.store.resolve("localhost:5000/a/busybox:2").record.chain.description == chain)
     }

@@ -54,9 +54,11 @@ final class RealImages: Sendable {
 
     /// The digests of the uncompressed layers, as skopeo tells them.
     func diffIDs() throws -> [String] {
-        struct Configuration: Decodable { let rootfs: [String: [String]] }
-        let text = try Tool.succeed(
-            "skopeo", "inspect", "--config", "--format", "{{json .RootFS.DiffIDs}}", "oci:\(layout):t")
-        return try JSONDecoder().decode([String].self, from: Data(text.utf8))
+        struct Configuration: Decodable {
+            struct RootFileSystem: Decodable { let diff_ids: [String] }
+            let rootfs: RootFileSystem
+        }
+        let text = try Tool.succeed("skopeo", "inspect", "--config", "--raw", "oci:\(layout):t")
+        return try JSONDecoder().decode(Configuration.self, from: Data(text.utf8)).rootfs.diff_ids
     }
 }
