@@ -2,49 +2,78 @@
 import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+/// No shared library at all: what starts on the way of a sandbox saves the milliseconds of dynamic linking.
+let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
+let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+]
 
 let package = Package(
     name: "sandpiper",
-    products: [
-        .executable(name: "sandpiper-image", targets: ["sandpiper-image"])
-    ],
     dependencies: [
-        .package(name: "sandpiper-protocol", path: "protocol"),
-        .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
+        .package(path: "protocol"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
     targets: [
+        // Floor 0
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CZstd"),
+        // Floor 1
         .target(name: "OCI", swiftSettings: strict),
-        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        // Floor 2
+        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
+        .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
+        // Floor 3
         .target(
             name: "ImageImport",
-            dependencies: [
-                "CISAL", "CZstd", "DiskImage", "ImageStore", "LinuxSystem", "OCI",
-                .product(name: "Crypto", package: "swift-crypto"),
-            ],
+            dependencies: ["CISAL", "CZstd", "DiskImage", "ImageStore", "LinuxSystem", "OCI", crypto],
             swiftSettings: strict),
+        .target(
+            name: "Supervisor",
+            dependencies: [
+                "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
+            ] + nio,
+            swiftSettings: strict),
+        // Executables
+        .executableTarget(
+            name: "sandpiper",
+            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser],
+            swiftSettings: strict, linkerSettings: staticExecutable),
+        .executableTarget(
+            name: "sandpiper-supervisor", dependencies: ["Control", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
-            dependencies: [
-                "ImageImport", "ImageStore", "LinuxSystem", "OCI",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            swiftSettings: strict),
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", argumentParser], swiftSettings: strict),
+        // Tests
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
-        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
-        .testTarget(
-            name: "ImageImportTests",
-            dependencies: [
-                "ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image",
-                .product(name: "Crypto", package: "swift-crypto"),
-            ],
-            swiftSettings: strict),
         .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
+        // The jail shows a program the system's libraries only, so the probe must not need Swift's.
+        .executableTarget(
+            name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+        .executableTarget(
+            name: "engine-holder", dependencies: ["Engine", "LinuxSystem"], path: "Tests/EngineHolder",
+            swiftSettings: strict),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
+            swiftSettings: strict),
+        .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
+        .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["LinuxSystem", .product(name: "Subprocess", package: "swift-subprocess")],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

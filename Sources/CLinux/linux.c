@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -17,6 +18,18 @@ int linux_openat(int directory, const char *path, int flags, mode_t mode) {
 int linux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int linux_memfd(const char *name, unsigned int flags) { return memfd_create(name, flags | MFD_CLOEXEC); }
+
+int linux_signalfd(const sigset_t *signals) { return signalfd(-1, signals, SFD_CLOEXEC); }
+
+int linux_eventfd(bool blocking) { return eventfd(0, EFD_CLOEXEC | (blocking ? 0 : EFD_NONBLOCK)); }
+
+int linux_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns) {
+    struct winsize size;
+    if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return -1;
+    *rows = size.ws_row;
+    *columns = size.ws_col;
+    return 0;
+}
 
 int linux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 

@@ -11,6 +11,13 @@ public final class Descriptor: Sendable {
 
     deinit { close(rawValue) }
 
+    /// A second descriptor for the open file behind `number`, which stays as it is.
+    public convenience init(duplicating number: Int32) throws(SystemError) {
+        let copy = linux_fcntl(number, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw SystemError("duplicate descriptor \(number)") }
+        self.init(owning: copy)
+    }
+
     /// Opens a file as openat(2) does; a relative `path` starts at `directory`, or at the working directory.
     /// - Throws: ``SystemError``.
     public convenience init(
@@ -47,11 +54,9 @@ public final class Descriptor: Sendable {
         return (Descriptor(owning: pair[0]), Descriptor(owning: pair[1]))
     }
 
-    /// A second descriptor for the same open file.
-    public func duplicate() throws(SystemError) -> Descriptor {
-        let number = linux_fcntl(rawValue, F_DUPFD_CLOEXEC, 3)
-        guard number >= 0 else { throw SystemError("duplicate a descriptor") }
-        return Descriptor(owning: number)
+    /// A second descriptor for the same open file, with a number of at least `atLeast`.
+    public func duplicate(atLeast: Int32 = 3) throws(SystemError) -> Descriptor {
+        Descriptor(owning: try duplicateForTransfer(atLeast: atLeast))
     }
 
     /// Turns blocking reads and writes off or on.
@@ -142,5 +147,14 @@ extension Descriptor {
     /// Brings the file's data to the disk.
     public func synchronize() throws(SystemError) {
         guard fdatasync(rawValue) == 0 else { throw SystemError("fdatasync") }
+    }
+}
+
+extension Descriptor {
+    /// A second descriptor for the same open file, to be given to code that takes ownership of its number and closes it.
+    public func duplicateForTransfer(atLeast: Int32 = 3) throws(SystemError) -> Int32 {
+        let number = linux_fcntl(rawValue, F_DUPFD_CLOEXEC, Int(atLeast))
+        guard number >= 0 else { throw SystemError("duplicate a descriptor") }
+        return number
     }
 }

@@ -10,7 +10,8 @@ public final class FileLock: Sendable {
         case exclusive
     }
 
-    private let descriptor: Descriptor
+    /// The locked file: handing it to another process hands over the lock.
+    public let descriptor: Descriptor
 
     private init(_ descriptor: Descriptor) { self.descriptor = descriptor }
 

@@ -117,6 +117,31 @@ final class Workspace {
         return target
     }
 
+    /// Unpacks the same layers, files in the workspace, with umoci; hands back where.
+    func unpackWithUmoci(_ archives: [String], _ name: String = "umoci") throws -> String {
+        try shell("umoci init --layout \(name).oci && umoci new --image \(name).oci:test")
+        for archive in archives { try shell("umoci raw add-layer --image \(name).oci:test \(archive)") }
+        try shell("umoci unpack --image \(name).oci:test \(name).bundle")
+        return "\(path)/\(name).bundle/rootfs"
+    }
+
+    /// Joins layers and shows what is in the image: mounted by the kernel, or for others than root unpacked by
+    /// erofs-utils.
+    func show(_ archives: [[UInt8]], _ name: String = "shown", step: Int = .max) throws -> String {
+        var layers: [(String, LayerIndex)] = []
+        for (number, archive) in archives.enumerated() {
+            layers.append(("\(name)\(number)", try layer(archive, "\(name)\(number)", step: step)))
+        }
+        return try show(try image(layers, name), name)
+    }
+
+    func show(_ image: String, _ name: String = "shown") throws -> String {
+        try run("fsck.erofs", image)
+        if Self.isRoot { return try mount(image, name) }
+        try run("fsck.erofs", "--extract=\(path)/\(name)", "--preserve-perms", image)
+        return "\(path)/\(name)"
+    }
+
     /// Lays an empty upper side over a lower one, as the guest does.
     func overlay(_ lower: String, _ name: String = "merged") throws -> String {
         // The upper side must not lie on an overlay itself.

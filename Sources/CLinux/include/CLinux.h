@@ -2,9 +2,18 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
+#include "jail.h"
+#include "kvm.h"
+
+/// O_PATH of open(2): a descriptor that only names a file.
+static const int linux_open_path = 010000000;
 /// fcntl(2) with an integer argument; returns -1 and sets errno.
 int linux_fcntl(int descriptor, int command, long argument);
 /// openat(2) with O_CLOEXEC always set; returns -1 and sets errno.
@@ -13,6 +22,12 @@ int linux_openat(int directory, const char *path, int flags, mode_t mode);
 int linux_pipe(int ends[2]);
 /// memfd_create(2), close-on-exec.
 int linux_memfd(const char *name, unsigned int flags);
+/// signalfd(2), close-on-exec.
+int linux_signalfd(const sigset_t *signals);
+/// eventfd(2), close-on-exec.
+int linux_eventfd(bool blocking);
+/// TIOCGWINSZ of ioctl_tty(2): rows and columns of a terminal.
+int linux_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns);
 /// pidfd_open(2).
 int linux_pidfd_open(pid_t pid);
 /// pidfd_send_signal(2).

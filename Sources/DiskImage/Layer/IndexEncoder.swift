@@ -24,7 +24,7 @@ struct IndexEncoder {
         if let known = numberOfAttributeSet[encoded] { return known }
         let number = header.attributeSets
         header.attributeSets += 1
-        append(UInt32(encoded.count), to: &attributeSets)
+        Self.append(UInt32(encoded.count), to: &attributeSets)
         attributeSets += encoded
         extraBytes += 2 * encoded.count  // it is also a key above
         numberOfAttributeSet[encoded] = number
@@ -37,7 +37,7 @@ struct IndexEncoder {
         try count()
         header.removals += 1
         removals.append(opaque ? 1 : 0)
-        append(UInt16(path.count), to: &removals)  // a path is at most 4096 long
+        Self.append(UInt16(path.count), to: &removals)  // a path is at most 4096 long
         removals += path
         try checkSize()
     }
@@ -127,9 +127,10 @@ struct IndexEncoder {
         }
     }
 
-    private mutating func append(_ value: some FixedWidthInteger) { append(value, to: &bytes) }
+    private mutating func append(_ value: some FixedWidthInteger) { Self.append(value, to: &bytes) }
 
-    private func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
+    // Static, since a method would hold a second reference to the array and so have it copied.
+    private static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 }

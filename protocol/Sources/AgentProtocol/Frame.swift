@@ -82,6 +82,7 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case sandboxReady = 64
     case sandboxFailed = 65
     case timing = 66
+    case notice = 67
 }
 
 /// One of the byte streams of a process.
@@ -136,6 +137,13 @@ public struct FrameDecoder: Sendable {
     /// Adds received bytes. Call ``next()`` until it returns `nil` before adding more, so that memory stays bounded
     /// by one read and one frame.
     public mutating func append(_ bytes: some Collection<UInt8>) {
+        // Bytes that lie together are copied at once; a generic copy takes many times as long.
+        let copied: Void? = bytes.withContiguousStorageIfAvailable { append(UnsafeRawBufferPointer($0)) }
+        if copied == nil { Array(bytes).withUnsafeBytes { append($0) } }
+    }
+
+    /// Adds received bytes, as ``append(_:)-(Collection<UInt8>)`` does, from memory that need only be valid during the call.
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) {
         if position > 0 {
             buffer.removeFirst(position)
             position = 0

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Runs every test suite and closes with `N passed, N failed`. When started as root, the main suite runs a second time as
+# a user without any privilege, which is made for this and removed afterwards.
+#
+#   test.sh EXECUTABLES IMAGES      the folder that holds the release executables, and the one that holds the images
+#
+# The tests are told where things are: SANDPIPER_TEST_EXECUTABLES, SANDPIPER_TEST_IMAGES, SANDPIPER_KERNEL,
+# SANDPIPER_INITRAMFS. SANDPIPER_HOME and TMPDIR are folders of this run.
+set -euo pipefail
+export PATH=$PATH:/usr/sbin:/sbin
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+executables=$1
+images=$2
+limit=30m                                   # for one suite: a test that hangs must not hang us
+user=
+
+stage=$(mktemp -d "${TMPDIR:-/tmp}/sandpiper-test.XXXXXX")
+clean() {
+  trap - EXIT
+  if [ -n "$user" ]; then
+    # Only the user made below can own these.
+    ps -o pid= --user "$user" | xargs --no-run-if-empty kill -KILL 2>/dev/null || true
+    userdel "$user" 2>/dev/null || true
+  fi
+  rm -rf "$stage"
+}
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+passed=0 failed=0
+suite() { # name, command…: runs a suite and counts its tests
+  local name=$1 status=0 good bad; shift
+  printf '\n== %s\n' "$name"
+  timeout --foreground --kill-after=10 "$limit" "$@" </dev/null 2>&1 | tee "$stage/log" | grep -v --line-buffered '^◇' ||
+    status=${PIPESTATUS[0]}
+  good=$(grep -cE '^✔ Test .* passed after' "$stage/log" || true)
+  bad=$(grep -cE '^✘ Test .* failed after' "$stage/log" || true)
+  good=$((good - $(grep -c '^✔ Test run with' "$stage/log" || true)))
+  bad=$((bad - $(grep -c '^✘ Test run with' "$stage/log" || true)))
+  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
+    echo "$name ended with status $status"
+    bad=1
+  elif [ "$good" = 0 ] && [ "$bad" = 0 ]; then
+    echo "$name ran no test"
+    bad=1
+  fi
+  passed=$((passed + good)) failed=$((failed + bad))
+}
+
+cd "$here"
+mkdir "$stage/home" "$stage/tmp"
+export SANDPIPER_TEST_EXECUTABLES=$executables SANDPIPER_TEST_IMAGES=$images
+export SANDPIPER_KERNEL=$executables/guest/vmlinux SANDPIPER_INITRAMFS=$executables/guest/initramfs.cpio
+export SANDPIPER_HOME=$stage/home TMPDIR=$stage/tmp
+suite 'agent protocol' swift test --disable-xctest --package-path protocol
+suite 'guest agent' swift test --disable-xctest --package-path guest/agent
+suite "host, as $(id -un)" swift test --disable-xctest
+
+if [ "$(id -u)" = 0 ]; then
+  # The user can read neither our home nor perhaps this folder: what the suite needs is copied to where it can.
+  bundle=$(swift build --show-bin-path)
+  open=$stage/open
+  mkdir -p "$open"/{bundle,executables/guest,images,home,tmp}
+  cp --recursive "$bundle"/*.xctest "$open/bundle/"
+  find "$bundle" -maxdepth 1 -name '*.resources' -exec cp --recursive {} "$open/bundle/" \;
+  # The bundle finds the toolchain's libraries beside itself as well, should the toolchain be out of reach.
+  ldd "$open/bundle"/*.xctest | awk '/\/swift\// { print $3 }' | xargs --no-run-if-empty cp --target-directory="$open/bundle"
+  cp "$executables"/sandpiper "$executables"/sandpiper-supervisor "$executables"/sandpiper-image "$open/executables/"
+  cp --dereference "$executables"/guest/* "$open/executables/guest/"
+  cp "$images"/* "$open/images/"
+  chmod -R go+rX "$open"
+  chmod 755 "$stage"
+
+  name=sandpiper-test-$$
+  useradd --system --no-create-home --home-dir "$open/home" --shell /usr/sbin/nologin "$name"
+  user=$name
+  chown "$user:" "$open/home" "$open/tmp"
+  chmod 700 "$open/home"
+  suite 'host, as a user without privileges' \
+    setpriv --reuid="$user" --regid="$user" --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs \
+    env --ignore-environment --chdir="$open/home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 USER="$user" \
+    HOME="$open/home" TMPDIR="$open/tmp" SANDPIPER_HOME="$open/home/sandpiper" \
+    SANDPIPER_TEST_EXECUTABLES="$open/executables" SANDPIPER_TEST_IMAGES="$open/images" \
+    SANDPIPER_KERNEL="$open/executables/guest/vmlinux" SANDPIPER_INITRAMFS="$open/executables/guest/initramfs.cpio" \
+    "$(find "$open/bundle" -name '*.xctest')" --testing-library swift-testing
+  # What the suite started must be gone with it.
+  timeout 10 pidwait --uid "$user" || true
+  if left=$(ps -o pid=,args= --user "$user") && [ -n "$left" ]; then
+    printf 'processes left behind by the suite:\n%s\n' "$left"
+    failed=$((failed + 1))
+  fi
+fi
+
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,85 @@
+import DiskImage
+import Engine
+import Glibc
+import ImageStore
+import LinuxSystem
+import NIOPosix
+import SandboxState
+
+extension Supervisor {
+    /// Gathers what the machine is made of and starts it; tells clients of the engine when it is an emulated one.
+    func startMachine() async throws -> any Machine {
+        // Opening, cloning and probing block; they get a thread that may.
+        let (engine, specification) = try await NIOThreadPool.singleton.runIfActive { try prepare() }
+        if let notice = engine.notice, try isNews(notice) { await session.tell(.notice(notice)) }
+        await mark("disks ready")
+        let machine = try await QEMUMachine.start(specification, on: engine)
+        let description = machine.description
+        try RecordFile.write(
+            EngineRecord(
+                engine: description.engine, accelerator: description.accelerator.rawValue, reason: engine.notice,
+                binary: description.binary, pid: description.pid, walls: description.walls.standing.map(\.rawValue),
+                missingWalls: description.walls.gaps.map { "\($0.wall.rawValue): \($0.reason)" }),
+            to: directory.engine)
+        return machine
+    }
+
+    private func prepare() throws -> (EngineFinder.Engine, MachineSpecification) {
+        try FileTree.makeDirectory(home.cache)
+        let engine = try EngineFinder(cacheDirectory: home.cache).find(requireKVM: record.requireKVM)
+        let image = try ImageStore(home: home.path).resolve(record.imageDigest).openDisk()
+        try UpperDiskCache(home).clone(size: record.disk, to: directory.upperDisk)
+        let disks = [
+            MachineSpecification.Disk(
+                serial: "image", extents: image.map { .init(file: $0.file, length: $0.length) }, readOnly: true),
+            MachineSpecification.Disk(
+                serial: "upper",
+                extents: [.init(file: try Descriptor(opening: directory.upperDisk, O_RDWR), length: record.disk)],
+                readOnly: false),
+        ]
+        let specification = MachineSpecification(
+            cpus: record.cpus, memory: record.memory, kernel: try Descriptor(opening: record.kernel),
+            initramfs: try Descriptor(opening: record.initramfs), disks: disks, diskLimit: record.disk,
+            userNumber: userNumber)
+        return (engine, specification)
+    }
+
+    /// Whether this line was not told since the host booted.
+    private func isNews(_ notice: String) throws -> Bool {
+        let path = home.cache + "/engine-notice"
+        let told = try FileTree.read("/proc/sys/kernel/random/boot_id", limit: 64) + Array(notice.utf8)
+        if let known = try? FileTree.read(path, limit: 4096), known == told { return false }
+        try FileTree.writeAtomically(told, to: path)
+        return true
+    }
+
+    /// 24 bits of the sandbox's id: its engine's user on a host where root starts it.
+    private var userNumber: UInt32 {
+        record.id.utf8.reduce(0) { number, byte in (number &* 31 &+ UInt32(byte)) & 0xff_ffff }
+    }
+}
+
+/// Formatted writable disks, one for each size that was asked for: formatting costs more than cloning.
+private struct UpperDiskCache {
+    private let directory: String
+
+    init(_ home: Home) { directory = home.cache + "/upper" }
+
+    /// Makes a file system of `size` bytes at `path`.
+    func clone(size: Int64, to path: String) throws {
+        let formatted = "\(directory)/\(size).ext4"
+        if !FileTree.exists(formatted) { try format(size, to: formatted) }
+        try UpperDisk.clone(from: formatted, to: path)
+    }
+
+    private func format(_ size: Int64, to path: String) throws {
+        try FileTree.makeDirectory(directory)
+        let lock = try FileLock.wait(directory + "/lock")
+        defer { withExtendedLifetime(lock) {} }
+        if FileTree.exists(path) { return }
+        let temporary = directory + "/new"
+        try FileTree.removeFile(temporary)
+        try UpperDisk.format(path: temporary, size: size)
+        try FileTree.rename(temporary, to: path)
+    }
+}

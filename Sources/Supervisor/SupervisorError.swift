@@ -1,0 +1,42 @@
+import AgentProtocol
+import Engine
+
+/// Why a sandbox did not come to be, or ended before it was told to.
+public enum SupervisorError: Error, CustomStringConvertible {
+    case notReady(seconds: Int, console: String)
+    case wrongVersion(UInt32)
+    case refused(String)
+    case agentProtocol(ProtocolError, console: String)
+    case agentGone(console: String)
+    case machineEnded(MachineExit, console: String)
+
+    /// One or two lines for a person.
+    public var description: String {
+        switch self {
+        case .notReady(let seconds, let console):
+            "the machine was not ready within \(seconds) s; is the host overloaded?\(Self.last(console))"
+        case .wrongVersion(let version):
+            "the guest's agent speaks protocol \(version), this supervisor \(ProtocolVersion.current); run 'make build'"
+        case .refused(let reason): "the guest could not be configured: \(reason)"
+        case .agentProtocol(let error, let console):
+            "the guest's agent broke the protocol (\(error)); the sandbox was ended\(Self.last(console))"
+        case .agentGone(let console): "the guest's agent closed its channel; the sandbox was ended\(Self.last(console))"
+        case .machineEnded(let exit, let console): "the machine ended: \(Self.how(exit))\(Self.last(console))"
+        }
+    }
+
+    private static func how(_ exit: MachineExit) -> String {
+        switch exit.cause {
+        case .guestShutdown: "the guest turned itself off"
+        case .guestPanic: "the guest's kernel panicked"
+        case .stopped: "it was told to stop"
+        case .signal(let number): "its engine was killed by signal \(number)"
+        case .failure(let code): "its engine failed with status \(code): \(exit.lastMessages)"
+        }
+    }
+
+    private static func last(_ console: String) -> String {
+        guard let line = console.split(separator: "\n").last else { return "" }
+        return "\nlast line on its console: \(line.prefix(200))"
+    }
+}

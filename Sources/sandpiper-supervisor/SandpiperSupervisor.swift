@@ -1,0 +1,52 @@
+import Control
+import Glibc
+import LinuxSystem
+import NIOPosix
+import SandboxState
+import Supervisor
+
+/// `sandpiper-supervisor ID`: owns one sandbox. Started by a client, which hands it the descriptors of
+/// ``InheritedDescriptor``; ends when the client goes away, and leaves nothing behind.
+@main
+struct SandpiperSupervisor {
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        guard let signals = try? SignalDescriptor([SIGTERM, SIGINT, SIGHUP]) else { fail("signals cannot be received") }
+        guard CommandLine.arguments.count == 2, let id = SandboxID(CommandLine.arguments[1]) else {
+            fail("usage: sandpiper-supervisor ID (started by sandpiper, not by hand)")
+        }
+        let control = adopt(InheritedDescriptor.control)
+        let lock = adopt(InheritedDescriptor.lock)
+        let terminal = TerminalMode(of: adopt(InheritedDescriptor.terminal))
+        do {
+            let home = try Home.current()
+            let directory = SandboxDirectory(id, in: home)
+            let record = try RecordFile.read(SandboxRecord.self, from: directory.record)
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let supervisor = Supervisor(record, directory, in: home, on: group)
+            let life = Task { await supervisor.run(client: control) }
+            try signals.forward { _ in life.cancel() }
+            await life.value
+            directory.remove()
+        } catch {
+            fail("\(error)")
+        }
+        terminal?.restore()
+        // The lock is held until here: whoever gets it finds nothing to clear up.
+        withExtendedLifetime(lock) {}
+        exit(0)
+    }
+
+    /// Takes over a descriptor that was open at the start, and keeps it from children.
+    private static func adopt(_ number: Int32) -> Descriptor {
+        guard fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
+            fail("descriptor \(number) is not open; sandpiper-supervisor is started by sandpiper, not by hand")
+        }
+        return Descriptor(owning: number)
+    }
+
+    private static func fail(_ message: String) -> Never {
+        StandardError.print("sandpiper-supervisor: \(message)")
+        exit(125)
+    }
+}

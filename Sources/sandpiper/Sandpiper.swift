@@ -1,0 +1,35 @@
+import ArgumentParser
+import Glibc
+import SandboxState
+
+/// The command line: arguments, terminal, and talking to supervisors.
+@main
+struct Sandpiper: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sandpiper",
+        abstract: "Run untrusted code in microVMs made from container images.",
+        version: "0.1.0",
+        subcommands: [Run.self] + ImageCommands.all + [Inspect.self, Logs.self, DoctorCommand.self])
+
+    static func main() {
+        do {
+            if let home = try? Home.current() { SandboxDirectory.sweep(home) }
+            try ImageCommands.forward(Array(CommandLine.arguments.dropFirst()))
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let status as ExitStatusError {
+            Glibc.exit(status.code)
+        } catch let error as any FailureMessage {
+            complain(error.description)
+            Glibc.exit(125)
+        } catch {
+            // Help and version are errors to the parser; they go to stdout.
+            if exitCode(for: error).isSuccess {
+                print(fullMessage(for: error))
+                Glibc.exit(0)
+            }
+            complain(message(for: error))
+            Glibc.exit(125)
+        }
+    }
+}

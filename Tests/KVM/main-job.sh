@@ -1,0 +1,46 @@
+#!/bin/bash
+# The main job of Sandpiper on a machine with KVM, as root and as an ordinary user: the same commands that a newcomer
+# types, and a look that the engine is KVM. Ends with the number of failures.
+set -u
+if [ -z "${MAIN_JOB_USER:-}" ]; then
+  useradd --create-home tester
+  failures=0
+  echo "-- as root";    MAIN_JOB_USER=root bash "$0" || failures=$((failures + $?))
+  echo "-- as tester";  MAIN_JOB_USER=tester runuser --user tester -- bash "$0" || failures=$((failures + $?))
+  exit "$failures"
+fi
+
+export HOME=/var/tmp/home-$MAIN_JOB_USER PATH=/job:$PATH
+export SANDPIPER_HOME=$HOME/sandpiper
+mkdir -p "$HOME" && cd "$HOME" || exit 1
+failures=0
+
+expect() { # name, expected status, pattern that the output must match as a whole, command…
+  local name=$1 status=$2 pattern=$3 output actual begin=$EPOCHREALTIME; shift 3
+  output=$(timeout 300 "$@" 2>"$HOME/stderr"); actual=$?
+  local took=$(( (${EPOCHREALTIME/./} - ${begin/./}) / 1000 ))
+  if [ "$actual" = "$status" ] && [[ $output =~ ^($pattern)$ ]]; then
+    echo "passed: $name ($took ms)"
+  else
+    echo "FAILED: $name ($took ms): status $actual instead of $status, output '$output' instead of '$pattern'"
+    tail -n 20 "$HOME/stderr"
+    failures=$((failures + 1))
+  fi
+}
+run=(sandpiper run --require-kvm)
+
+expect 'doctor finds KVM'                     0 '.*KVM.*'           sandpiper doctor
+expect 'load'                                 0 '.*python:latest.*' sandpiper load /job/python.tar
+expect 'python computes'                      0 '42'                "${run[@]}" python -- python3 -c 'print(6*7)'
+expect 'stdin reaches the program'            0 ' *5'               bash -c 'echo data | sandpiper run --require-kvm -i python -- wc -c'
+expect 'the exit status passes through'       7 ''                  "${run[@]}" python -- sh -c 'exit 7'
+expect 'a program that is not there'        127 ''                  "${run[@]}" python -- /no/such/program
+expect 'two processors'                       0 '2'                 "${run[@]}" --cpus 2 python -- nproc
+expect 'a terminal'                           0 '.*/dev/pts/0.*'    script --quiet --return --command \
+  'sandpiper run --require-kvm -it python -- tty' /dev/null
+expect 'a time-out'                         124 ''                  "${run[@]}" --timeout 5s python -- sleep 1000
+expect 'memory as asked for'                  0 ''                "${run[@]}" --memory 1G python -- python3 -c '
+import os; pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"); assert pages > 900 << 20, pages'
+expect 'no engine and no supervisor is left'       1 ''                  pgrep -x 'sandpiper-vm|sandpiper-super'
+sandpiper run --require-kvm --timings python -- true
+exit "$failures"

@@ -1,0 +1,151 @@
+import AgentProtocol
+import CAgent
+import Glibc
+
+/// The first process of the guest: boots, is configured once, serves the host until it says otherwise.
+public final class Agent {
+    private enum State {
+        case waiting
+        case refused
+        case serving(ProcessTable, RootFileSystem)
+    }
+
+    private let loop: EventLoop
+    private let port: HostPort
+    private let reaper: Reaper
+    private let kernelFileLimit: rlimit
+    private var state = State.waiting
+    private var shutdown: Shutdown?
+    private var tellsStopped = false
+
+    /// Runs as the machine's first process. Whatever goes wrong ends in one line on the console and a machine that is
+    /// turned off.
+    public static func main() -> Never {
+        do throws(AgentError) {
+            try Boot.mountKernelFileSystems()
+            let agent = try Agent()
+            try agent.serve()
+        } catch {
+            logLine("\(error)")
+        }
+        sync()
+        agent_restart()
+        exit(1)
+    }
+
+    private init() throws(AgentError) {
+        signal(SIGPIPE, SIG_IGN)
+        kernelFileLimit = Agent.raiseFileLimit()
+        loop = try EventLoop()
+        reaper = try Reaper(loop: loop)
+        port = try HostPort(try Boot.openPort(named: "agent"), loop: loop)
+        port.send(.ready(version: ProtocolVersion.current))
+    }
+
+    /// Lets the agent hold as many descriptors as its streams need.
+    /// - Returns: the limit that was, which is what the kernel gives processes.
+    private static func raiseFileLimit() -> rlimit {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        var raised = rlimit(rlim_cur: 262_144, rlim_max: 262_144)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised)
+        return limit
+    }
+
+    /// Serves until the machine is to be turned off, then brings it to rest.
+    private func serve() throws(AgentError) {
+        while true {
+            port.flush()
+            if let shutdown, shutdown.isDone { break }
+            try loop.turn(mayWait: !hasWork)
+            receive()
+            reap()
+            if case .serving(let processes, _) = state { processes.turn() }
+            if port.isLost && !port.hasInput { beginShutdown(tellsStopped: false) }
+        }
+        try rest()
+    }
+
+    private var hasWork: Bool {
+        if port.hasInput || reaper.hasWork { return true }
+        if case .serving(let processes, _) = state { return processes.hasWork }
+        return false
+    }
+
+    private func receive() {
+        guard port.hasInput else { return }
+        do throws(AgentError) {
+            try port.receive { message throws(AgentError) in try handle(message) }
+        } catch {
+            logLine("\(error)")
+            port.close()
+            beginShutdown(tellsStopped: false)
+        }
+    }
+
+    private func reap() {
+        guard reaper.hasWork else { return }
+        let processes: ProcessTable?
+        if case .serving(let table, _) = state { processes = table } else { processes = nil }
+        let areLeft = reaper.collect { pid, cause in processes?.reaped(pid, cause) }
+        processes?.sweep()
+        if !areLeft { shutdown?.allAreGone() }
+    }
+
+    // MARK: Messages
+
+    private func handle(_ message: HostMessage) throws(AgentError) {
+        switch (message, state) {
+        case (.configure(let configuration), .waiting): configure(configuration)
+        case (.shutdown, _): beginShutdown(tellsStopped: true)
+        case (.start(let stream, let specification), .serving(let processes, _)):
+            processes.start(specification, as: stream)
+        case (.data(let stream, let bytes), .serving(let processes, _)):
+            try processes.receive(bytes, for: stream)
+        case (.end(let stream), .serving(let processes, _)): processes.endInput(of: stream)
+        case (.credit(let stream, let channel, let count), .serving(let processes, _)):
+            try processes.grant(count, to: channel, of: stream)
+        case (.signal(let stream, let signal), .serving(let processes, _)): processes.signal(signal, to: stream)
+        case (.resize(let stream, let size), .serving(let processes, _)): processes.resize(stream, to: size)
+        default: throw .hostMisbehaved("a message that has no place here")
+        }
+    }
+
+    private func configure(_ configuration: MachineConfiguration) {
+        do throws(AgentError) {
+            let setup = try MachineSetup(configuration, kernelFileLimit: kernelFileLimit)
+            state = .serving(
+                ProcessTable(loop: loop, port: port, surroundings: setup.surroundings), setup.rootFileSystem)
+            port.send(.configured)
+        } catch {
+            logLine("\(error)")
+            state = .refused
+            port.send(.refused("\(error)"))
+        }
+    }
+
+    // MARK: The end
+
+    private func beginShutdown(tellsStopped: Bool) {
+        guard shutdown == nil else { return }
+        self.tellsStopped = tellsStopped
+        if case .serving(let processes, _) = state { processes.isClosing = true }
+        shutdown = Shutdown(loop: loop)
+        reaper.check()
+    }
+
+    /// Writes everything to disk, unmounts it, and tells the host.
+    private func rest() throws(AgentError) {
+        if case .serving(_, let root) = state { try root.unmount() }
+        guard tellsStopped else { return }
+        port.send(.stopped)
+        // The host may end the machine on hearing it. It gets a moment to take the last bytes, and no more.
+        var isOver = false
+        loop.after(milliseconds: 100) { isOver = true }
+        while !isOver && !port.isLost {
+            port.flush()
+            if port.isFlushed { return }
+            try loop.turn(mayWait: true)
+        }
+    }
+}

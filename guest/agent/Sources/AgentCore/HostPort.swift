@@ -1,0 +1,121 @@
+import AgentProtocol
+import Glibc
+
+/// The byte stream to the host: cuts what arrives into frames, queues what leaves.
+///
+/// On a virtio port whose host side is not there yet, epoll says "hung up" and writes say EAGAIN; what is queued is
+/// written when the host connects. Once the host has been there, "hung up" means that it is gone for good.
+final class HostPort {
+    /// No request is read while more than this many bytes of answers wait for the host.
+    private static let mostAnswers = 1_048_576
+    /// The largest write: the driver takes no more at once.
+    private static let largestWrite = 32_768
+
+    private let descriptor: Descriptor
+    private let loop: EventLoop
+    private var decoder = FrameDecoder()
+    private var queue = OutgoingQueue()
+    private var buffer = [UInt8](repeating: 0, count: 16_384)
+    private var isReadable = false
+    private var isWritable = true
+    private var writeLimit = HostPort.largestWrite
+    private var wasConnected = false
+    private var isClosed = false
+
+    /// Whether the host was there and is gone.
+    private(set) var isLost = false
+
+    /// Speaks over an open, non-blocking port.
+    init(_ descriptor: Descriptor, loop: EventLoop) throws(AgentError) {
+        self.descriptor = descriptor
+        self.loop = loop
+        try loop.watch(descriptor, for: [.input, .output]) { [unowned self] in became($0) }
+    }
+
+    private func became(_ readiness: Readiness) {
+        if readiness.contains(.hangUp) {
+            // What the host sent before it went is still read.
+            isReadable = true
+            if wasConnected { isLost = true }
+            return
+        }
+        wasConnected = true
+        if readiness.contains(.input) { isReadable = true }
+        if readiness.contains(.output) { isWritable = true }
+        if readiness.contains(.error) { isLost = true }
+    }
+
+    /// Whether output of processes may be added now.
+    var hasRoom: Bool { isWritable && queue.count < OutgoingQueue.room }
+
+    /// Whether everything was handed to the driver.
+    var isFlushed: Bool { queue.count == 0 }
+
+    /// Queues a message.
+    func send(_ message: GuestMessage) {
+        // A message of the agent is far smaller than a frame may be; a reason that is not would be the agent's own bug.
+        guard let frame = try? message.frame() else { return logLine("a message to the host was too long and is lost") }
+        queue.append(frame)
+    }
+
+    /// Reads output of a process into the queue.
+    /// - Returns: what read(2) returned.
+    func sendData(of stream: UInt32, _ channel: Channel, from source: Descriptor, limit: Int) -> Int {
+        queue.appendData(of: stream, channel, from: source.number, limit: limit)
+    }
+
+    /// Writes queued bytes until the queue is empty or the port takes no more.
+    func flush() {
+        while queue.count > 0 && isWritable && !isLost {
+            let written = queue.write(to: descriptor.number, limit: writeLimit)
+            if written > 0 {
+                writeLimit = HostPort.largestWrite
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case ENOMEM where writeLimit > 4096:
+                // The driver copies each write into one piece of memory; a smaller one is there when a large one is not.
+                writeLimit = 4096
+            case ENOMEM:
+                isWritable = false
+                loop.after(milliseconds: 10) { [unowned self] in isWritable = true }
+            case EAGAIN: isWritable = false
+            default: isLost = true
+            }
+        }
+    }
+
+    /// Neither reads nor writes any more; the host has shown that it cannot be understood.
+    func close() {
+        isLost = true
+        isClosed = true
+    }
+
+    /// Whether ``receive(_:)`` could do something now.
+    var hasInput: Bool { isReadable && !isClosed && queue.count < HostPort.mostAnswers }
+
+    /// Reads once and handles each frame that is complete.
+    /// - Throws: what `handle` throws, and ``AgentError/hostMisbehaved(_:)`` when the bytes are not frames.
+    func receive(_ handle: (HostMessage) throws(AgentError) -> Void) throws(AgentError) {
+        let count = buffer.withUnsafeMutableBytes { read(descriptor.number, $0.baseAddress, $0.count) }
+        guard count > 0 else {
+            if count < 0 && errno == EINTR { return }
+            isReadable = false
+            if (count == 0 && wasConnected) || (count < 0 && errno != EAGAIN) { isLost = true }
+            return
+        }
+        wasConnected = true
+        buffer.withUnsafeBytes { decoder.append(UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
+        while true {
+            let message: HostMessage
+            do throws(ProtocolError) {
+                guard let frame = try decoder.next() else { return }
+                message = try HostMessage(frame)
+            } catch {
+                throw .hostMisbehaved("\(error)")
+            }
+            try handle(message)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import CAgent
+import Glibc
+
+/// The sandbox's root as a place to read and write in without leaving it: no symbolic link of the image leads out, no
+/// fifo or device stops the agent, no magic link of /proc is followed.
+struct RootDirectory {
+    private let root: Descriptor
+
+    /// Takes the directory that is the root.
+    init(_ root: Descriptor) { self.root = root }
+
+    /// Opens what a path below the root means.
+    func open(_ path: String, _ flags: Int32, staysOnMount: Bool = false) throws(AgentError) -> Descriptor {
+        Descriptor(
+            try AgentError.check("open \(path)") {
+                agent_open_in_root(root.number, path, flags | O_CLOEXEC, 0, staysOnMount ? 1 : 0)
+            })
+    }
+
+    /// Reads a regular file.
+    /// - Returns: `nil` when there is none, or none on the root's own file system.
+    /// - Throws: ``AgentError/refused(_:)`` when it is longer than `limit` bytes.
+    func contents(of path: String, upTo limit: Int) throws(AgentError) -> [UInt8]? {
+        let file: Descriptor
+        do throws(AgentError) {
+            file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, staysOnMount: true)
+        } catch {
+            return nil
+        }
+        var status = stat()
+        guard fstat(file.number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        guard let bytes = try file.readAll(upTo: limit, from: path) else {
+            throw .refused("\(path) in the image is larger than \(limit) bytes")
+        }
+        return bytes
+    }
+
+    /// Whether a path leads to something, its symbolic links followed.
+    func exists(_ path: String) -> Bool { (try? open(path, O_PATH)) != nil }
+
+    /// Opens the directory at a path; makes what is missing of it.
+    func makeDirectories(_ path: String, mode: mode_t = 0o755) throws(AgentError) -> Descriptor {
+        var current = try open("/", O_PATH | O_DIRECTORY)
+        var prefix = ""
+        for component in path.split(separator: "/") where component != "." {
+            prefix += "/\(component)"
+            if let next = try? open(prefix, O_PATH | O_DIRECTORY) {
+                current = next
+                continue
+            }
+            let made = mkdirat(current.number, String(component), mode)
+            if made < 0 && errno != EEXIST { throw .system("make the directory \(prefix)", errno) }
+            current = try open(prefix, O_PATH | O_DIRECTORY)
+        }
+        return current
+    }
+
+    /// Opens a directory right below the root, where something of the system goes; what the image has there instead of
+    /// a directory is replaced.
+    func systemDirectory(_ name: String, mode: mode_t = 0o755) throws(AgentError) -> Descriptor {
+        let flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+        var directory = openat(root.number, name, flags)
+        if directory < 0 {
+            if errno != ENOENT { unlinkat(root.number, name, 0) }
+            try AgentError.check("make the directory /\(name)") { mkdirat(root.number, name, mode) }
+            // The umask does not count for what the system needs.
+            try AgentError.check("set the mode of /\(name)") { fchmodat(root.number, name, mode, 0) }
+            directory = try AgentError.check("open /\(name)") { openat(root.number, name, flags) }
+        }
+        return Descriptor(directory)
+    }
+
+    /// Writes a file in a directory, in the place of whatever is there under its name.
+    func replaceFile(_ name: String, in directory: Descriptor, with text: String) throws(AgentError) {
+        let temporary = ".\(name).sandpiper"
+        // Whatever has this name in the image has it to be in the way.
+        unlinkat(directory.number, temporary, 0)
+        let file = Descriptor(
+            try AgentError.check("make /etc/\(name)") {
+                openat(directory.number, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+            })
+        try AgentError.check("set the mode of /etc/\(name)") { fchmod(file.number, 0o644) }
+        try file.writeAll(Array(text.utf8), to: "/etc/\(name)")
+        if renameat(directory.number, temporary, directory.number, name) < 0 {
+            // A directory gives way when it is empty.
+            unlinkat(directory.number, name, AT_REMOVEDIR)
+            try AgentError.check("put /etc/\(name) in its place") {
+                renameat(directory.number, temporary, directory.number, name)
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import CAgent
+import Glibc
+
+/// The sandbox's root: the image, read-only, under a writable disk.
+///
+/// The kernel starts the agent on a root of its own that holds nothing but the agent. Over it goes the overlay, moved
+/// onto `/`, so that it is the root of the mount namespace and not a mere chroot: making user namespaces and
+/// pivot_root work inside.
+struct RootFileSystem {
+    /// The kernel's first root, below the sandbox's; from there the disks are unmounted in the end.
+    let first: Descriptor
+    /// The sandbox's root.
+    let root: RootDirectory
+
+    /// Mounts the disks with the given serial numbers and makes the result the root of this process.
+    init(imageDisk: String, upperDisk: String) throws(AgentError) {
+        first = try Descriptor.open("/", O_PATH | O_DIRECTORY)
+        for directory in ["/image", "/disk", "/sandbox"] {
+            try AgentError.check("make \(directory)") { mkdir(directory, 0o755) }
+        }
+        let image = try BlockDevice(serial: imageDisk)
+        let disk = try BlockDevice(serial: upperDisk)
+        try FileSystemMount("erofs", at: "/image", source: image.path, flags: UInt(MS_RDONLY)).mount()
+        // The lazy initialiser of inode tables would dirty every sandbox's disk for nothing.
+        try FileSystemMount(
+            "ext4", at: "/disk", source: disk.path, flags: UInt(MS_NOATIME),
+            data: disk.discards ? "noinit_itable,discard" : "noinit_itable"
+        ).mount()
+        try RootFileSystem.prepareDisk()
+        // redirect_dir: directories of the image can be renamed. index: hard links of the image stay links when one
+        // is written. metacopy: a chown or chmod does not copy the file. All three act on what the upper disk says; in
+        // the only lower layer they are not looked for.
+        try FileSystemMount(
+            "overlay", at: "/sandbox",
+            data: "lowerdir=/image,upperdir=/disk/upper,workdir=/disk/work,redirect_dir=on,index=on,metacopy=on"
+        ).mount()
+
+        let sandbox = try Descriptor.open("/sandbox", O_PATH | O_DIRECTORY)
+        let place = RootDirectory(sandbox)
+        // /proc goes last: the moves find their target through it.
+        for name in ["sys", "dev", "proc"] {
+            let target = try place.systemDirectory(name, mode: name == "dev" ? 0o755 : 0o555)
+            try AgentError.check("move /\(name) into the sandbox") {
+                mount("/\(name)", "/proc/self/fd/\(target.number)", nil, UInt(MS_MOVE), nil)
+            }
+        }
+        try AgentError.check("enter the sandbox's root") { fchdir(sandbox.number) }
+        try AgentError.check("make the sandbox's root the root") { mount(".", "/", nil, UInt(MS_MOVE), nil) }
+        try AgentError.check("enter the sandbox's root") { chroot(".") }
+        try AgentError.check("enter the sandbox's root") { chdir("/") }
+        root = place
+    }
+
+    /// Makes the overlay's two directories on a new disk; the upper one is the sandbox's root and looks like the image's.
+    private static func prepareDisk() throws(AgentError) {
+        if mkdir("/disk/work", 0o700) < 0 && errno != EEXIST { throw .system("make /disk/work", errno) }
+        if mkdir("/disk/upper", 0o700) < 0 {
+            if errno == EEXIST { return }
+            throw .system("make /disk/upper", errno)
+        }
+        var status = stat()
+        try AgentError.check("look at the image's root") { stat("/image", &status) }
+        try AgentError.check("set the owner of the root") { chown("/disk/upper", status.st_uid, status.st_gid) }
+        try AgentError.check("set the mode of the root") { chmod("/disk/upper", status.st_mode & 0o7777) }
+    }
+
+    /// Leaves the sandbox's root and unmounts everything of it; all its processes must be gone.
+    /// - Throws: when the disk could be made neither unmounted nor read-only.
+    func unmount() throws(AgentError) {
+        umount2("/", Int32(MNT_DETACH))
+        try AgentError.check("leave the sandbox's root") { fchdir(first.number) }
+        try AgentError.check("leave the sandbox's root") { chroot(".") }
+        sync()
+        if umount2("disk", 0) == 0 { return }
+        try AgentError.check("make the writable disk read-only") {
+            mount(nil, "disk", nil, UInt(MS_REMOUNT | MS_RDONLY), nil)
+        }
+    }
+}
+
+/// A disk, found by the serial number the host gave it.
+struct BlockDevice {
+    let path: String
+    /// Whether freed blocks can be given back to the host.
+    let discards: Bool
+
+    /// Looks through all disks of the machine.
+    init(serial: String) throws(AgentError) {
+        for name in try DirectoryListing.names(in: "/sys/block") {
+            guard KernelFile.text("/sys/block/\(name)/serial") == serial else { continue }
+            path = "/dev/\(name)"
+            discards = KernelFile.text("/sys/block/\(name)/queue/discard_max_bytes").map { $0 != "0" } ?? false
+            return
+        }
+        throw .refused("the machine has no disk with the serial number \(serial)")
+    }
+}

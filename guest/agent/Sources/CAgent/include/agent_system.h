@@ -1,0 +1,50 @@
+#ifndef AGENT_SYSTEM_H
+#define AGENT_SYSTEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/types.h>
+
+// System calls that Swift cannot reach: variadic ones, macros, and those the C library lacks.
+// Each returns -1 and sets errno on failure unless said otherwise.
+
+/// openat2(2) below `root`: neither `..`, absolute symbolic links nor /proc's magic links lead out of it.
+/// With `stays_on_mount`, crossing into another mount fails too.
+int agent_open_in_root(int root, const char *path, int flags, unsigned mode, int stays_on_mount);
+
+/// Makes a close-on-exec pipe: `ends[0]` reads, `ends[1]` writes.
+int agent_pipe(int ends[2]);
+
+/// Adds bytes to the kernel's random pool, credits them in full, and reseeds the generator from it.
+int agent_add_entropy(int random_device, const void *bytes, size_t count);
+
+/// Opens the other side of a pseudo terminal whose master is `master`, unlocked; never the controlling terminal.
+int agent_open_terminal_peer(int master);
+
+/// Sets a terminal's size in character cells.
+int agent_set_terminal_size(int terminal, uint16_t rows, uint16_t columns);
+
+/// Marks a terminal's input as UTF-8, so that erasing removes whole characters.
+int agent_set_terminal_utf8(int terminal);
+
+/// The character that means end of input on a terminal, or -1.
+int agent_terminal_end_character(int terminal);
+
+/// Bytes waiting in a pipe, or -1.
+int agent_readable_bytes(int descriptor);
+
+/// Brings a network interface up.
+int agent_bring_up(const char *interface);
+
+/// Makes a non-blocking, close-on-exec netlink socket that receives the kernel's device events.
+int agent_open_device_events(void);
+
+/// Opens a descriptor that becomes readable when the process ends.
+int agent_open_process(pid_t pid);
+
+/// Restarts the machine at once. Returns only on failure.
+int agent_restart(void);
+
+#endif
