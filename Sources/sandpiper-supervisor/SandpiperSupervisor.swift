@@ -34,7 +34,7 @@ struct SandpiperSupervisor {
         } catch {
             fail("\(error)")
         }
-        terminal?.restore()
+        terminal?.restoreIfRaw()
         // The lock is held until here: whoever gets it finds nothing to clear up.
         withExtendedLifetime(lock) {}
         exit(0)
