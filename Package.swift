@@ -58,6 +58,7 @@ let package = Package(
             name: "sandpiper-image",
             dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", argumentParser], swiftSettings: strict),
         // Tests
+        .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
         // The jail shows a program the system's libraries only, so the probe must not need Swift's.
