@@ -68,6 +68,13 @@ let package = Package(
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
             swiftSettings: strict),
+        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "ImageImportTests",
+            dependencies: [
+                "ImageImport", "ImageStore", "OCI", "sandpiper-image", .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),
         .testTarget(

@@ -20,13 +20,10 @@ struct LayerImport: Sendable {
         let ring = ChunkRing()
         let unpacking = try reporting { () throws(SystemError) in
             try Completion {
-                Result { () throws(ImageImportError) in
-                    // The other thread must not wait for room for ever.
-                    do { try unpack(ring) } catch {
-                        ring.close()
-                        throw error
-                    }
-                }
+                let result = Result { () throws(ImageImportError) in try unpack(ring) }
+                // The other thread must not wait for room for ever.
+                if case .failure = result { ring.close() }
+                return result
             }
         }
         let length = Result { () throws(ImageImportError) in try decompress(into: ring) }
