@@ -39,7 +39,8 @@ struct QEMUCommandLine {
             "-M", "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off",
         ]
         if emulated {
-            arguments += ["-accel", "tcg,tb-size=\(Self.translationCache >> 20)", "-cpu", "max"]
+            // A guest that is told of fast string moves copies with them, and they are the slowest moves to emulate.
+            arguments += ["-accel", "tcg,tb-size=\(Self.translationCache >> 20)", "-cpu", "max,-erms,-fsrm"]
         } else {
             arguments += ["-accel", "kvm", "-cpu", "host"]
         }
