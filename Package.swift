@@ -48,7 +48,9 @@ let package = Package(
         // Executables
         .executableTarget(
             name: "sandpiper",
-            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser],
+            dependencies: [
+                "Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser,
+            ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor",
@@ -70,7 +72,8 @@ let package = Package(
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
             swiftSettings: strict),
-        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
         .testTarget(
             name: "ImageImportTests",
             dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],

@@ -32,7 +32,9 @@ public struct TerminalMode: Sendable {
         var now = termios()
         guard tcgetattr(descriptor.rawValue, &now) == 0 else { return }
         let raw = raw
-        if now.c_iflag == raw.c_iflag, now.c_oflag == raw.c_oflag, now.c_lflag == raw.c_lflag, now.c_cflag == raw.c_cflag {
+        if now.c_iflag == raw.c_iflag, now.c_oflag == raw.c_oflag, now.c_lflag == raw.c_lflag,
+            now.c_cflag == raw.c_cflag
+        {
             restore()
         }
     }

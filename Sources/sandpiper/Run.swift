@@ -105,13 +105,16 @@ struct Run: ParsableCommand {
 }
 
 extension ByteSize: ExpressibleByArgument {
+    /// Reads an argument of the command line.
     public init?(argument: String) { self.init(argument) }
 }
 
 extension TimeSpan: ExpressibleByArgument {
+    /// Reads an argument of the command line.
     public init?(argument: String) { self.init(argument) }
 }
 
 extension SandboxName: ExpressibleByArgument {
+    /// Reads an argument of the command line.
     public init?(argument: String) { self.init(argument) }
 }

@@ -52,7 +52,8 @@ import Testing
     @Test(
         "nonsense is refused before anything is made",
         arguments: [
-            [], ["--bogus", "busybox"], ["--cpus", "0", "busybox"], ["--cpus", "x", "busybox"], ["--memory", "5q", "busybox"],
+            [], ["--bogus", "busybox"], ["--cpus", "0", "busybox"], ["--cpus", "x", "busybox"],
+            ["--memory", "5q", "busybox"],
             ["--memory", "1k", "busybox"], ["--disk", "-1", "busybox"], ["--timeout", "0", "busybox"],
             ["--name", "a b", "busybox"], ["-w", "relative", "busybox"], ["--memory"],
         ])
