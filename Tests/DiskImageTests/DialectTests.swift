@@ -87,9 +87,12 @@ struct DialectTests {
             find t -exec touch -d @1234567890 {} +
             \(tar) -C t -cf t.tar .
             """)
-        try compare("t")
+        let layer = try space.layer(file: "t.tar", "t", step: 8191)
+        #expect(layer.entryCount == 6)
         let data = try Descriptor(opening: space.path + "/t.data").status()
         #expect(data.st_blocks * 512 < 6 << 20, "the holes take space")
+        // fsck.erofs 1.5 cannot unpack sparse files.
+        if Workspace.isRoot { try compare("t") }
     }
 
     @Test("Python's tarfile", arguments: ["USTAR_FORMAT", "GNU_FORMAT", "PAX_FORMAT"])
