@@ -70,10 +70,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
         .testTarget(
-            name: "ImageImportTests",
-            dependencies: [
-                "ImageImport", "ImageStore", "OCI", "sandpiper-image", .product(name: "Crypto", package: "swift-crypto"),
-            ],
+            name: "ImageImportTests", dependencies: ["ImageImport", "ImageStore", "OCI", "sandpiper-image", crypto],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),
