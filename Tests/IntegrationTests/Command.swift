@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import Subprocess
+import SystemPackage
 import Testing
 
 /// How a command ended, and what it printed.
@@ -33,6 +34,12 @@ struct RunningCommand {
     /// The next line on stdout, without its end; `nil` when stdout has ended.
     func line() async throws -> String? { try await output.next() }
 
+    /// Expects that this is the next line on stdout.
+    func expectLine(_ expected: String, _ location: SourceLocation = #_sourceLocation) async throws {
+        let line = try await line()
+        try #require(line == expected, sourceLocation: location)
+    }
+
     /// Sends a signal.
     func signal(_ number: Int32) { kill(pid, number) }
 }
@@ -42,14 +49,17 @@ struct Command {
     /// No command of a test takes longer, on a busy host too.
     private static let patience = Duration.seconds(120)
 
-    let executable: Executable
-    let arguments: Arguments
+    /// A name to be looked up on the path, or a path.
+    let executable: String
+    let arguments: [String]
     let environment: Environment
+
+    private var program: Executable { executable.contains("/") ? .path(.init(executable)) : .name(executable) }
 
     /// Runs the command to its end.
     func run(input: String = "") async throws -> Outcome {
         let result = try await Subprocess.run(
-            executable, arguments: arguments, environment: environment, input: .string(input),
+            program, arguments: Arguments(arguments), environment: environment, input: .string(input),
             output: .string(limit: 16 << 20), error: .string(limit: 1 << 20)
         ) { execution in Deadline(execution.processIdentifier.value, Self.patience) }
         result.closureResult.lift()
@@ -60,7 +70,7 @@ struct Command {
     /// Runs the command, and `body` beside it; what `body` has not read of stdout is thrown away by closing it.
     func run(while body: (RunningCommand) async throws -> Void) async throws -> Outcome {
         let result = try await Subprocess.run(
-            executable, arguments: arguments, environment: environment, input: .none, output: .sequence,
+            program, arguments: Arguments(arguments), environment: environment, input: .none, output: .sequence,
             error: .string(limit: 1 << 20)
         ) { execution in
             let pid = execution.processIdentifier.value
@@ -76,6 +86,28 @@ struct Command {
         }
         result.closureResult.lift()
         return Outcome(status: result.terminationStatus.shellCode, output: "", error: result.standardError)
+    }
+
+    /// Runs the command as the leader of a session whose terminal is `terminal`, and `body` beside it, which is given its
+    /// process id. Returns its exit status.
+    func run(in terminal: FileDescriptor, while body: (pid_t) async throws -> Void) async throws -> Int32 {
+        let result = try await Subprocess.run(
+            // setsid becomes the command.
+            .name("setsid"), arguments: Arguments(["--ctty", executable] + arguments), environment: environment,
+            input: .fileDescriptor(terminal, closeAfterSpawningProcess: false),
+            output: .fileDescriptor(terminal, closeAfterSpawningProcess: false),
+            error: .fileDescriptor(terminal, closeAfterSpawningProcess: false)
+        ) { execution in
+            let pid = execution.processIdentifier.value
+            let deadline = Deadline(pid, Self.patience)
+            do { try await body(pid) } catch {
+                kill(pid, SIGTERM)
+                throw error
+            }
+            return deadline
+        }
+        result.closureResult.lift()
+        return result.terminationStatus.shellCode
     }
 }
 

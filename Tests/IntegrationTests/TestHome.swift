@@ -25,7 +25,7 @@ struct TestHome {
             let home = try TestHome(name: name)
             defer { home.remove() }
             let copy = Command(
-                executable: .name("cp"), arguments: ["-a", "--reflink=auto", prepared, home.path],
+                executable: "cp", arguments: ["-a", "--reflink=auto", prepared, home.path],
                 environment: .inherit)
             try #require(try await copy.run().status == 0, sourceLocation: location)
             try await body(home)
@@ -54,8 +54,7 @@ struct TestHome {
     /// A `sandpiper` command.
     func command(_ arguments: [String]) -> Command {
         Command(
-            executable: .path(.init("\(Built.executables ?? "")/sandpiper")), arguments: Arguments(arguments),
-            environment: environment)
+            executable: "\(Built.executables ?? "")/sandpiper", arguments: arguments, environment: environment)
     }
 
     /// Runs a `sandpiper` command to its end.
@@ -79,7 +78,7 @@ struct TestHome {
     /// Runs a script of bash on the host, in the folder of the test's own files; it finds `sandpiper` on its path.
     func host(_ script: String) async throws -> Outcome {
         try await Command(
-            executable: .path("/bin/bash"), arguments: ["-c", "cd '\(scratch)'; \(script)"], environment: environment
+            executable: "/bin/bash", arguments: ["-c", "cd '\(scratch)'; \(script)"], environment: environment
         ).run()
     }
 }

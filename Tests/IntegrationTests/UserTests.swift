@@ -13,7 +13,7 @@ import Testing
     ]
 
     @Test("-u takes names, numbers and groups", arguments: users)
-    func users(option: String, identity: String) async throws {
+    func identity(option: String, identity: String) async throws {
         try await TestHome.with { home in
             let outcome = try await home.busybox("echo $(id -u) $(id -g) $(id -G) $HOME", options: ["-u", option])
             #expect(outcome.output == identity + "\n", "\(outcome.error)")
