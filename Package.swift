@@ -58,7 +58,8 @@ let package = Package(
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
-            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", argumentParser], swiftSettings: strict),
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "SandboxState", argumentParser],
+            swiftSettings: strict),
         // Tests
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),

@@ -8,10 +8,12 @@ import Testing
     static let moments: [Int?] = [0, 20, 150, 700, nil]
 
     @Test(
-        "a signal at any moment ends the command with everything it started", arguments: [SIGINT, SIGTERM, SIGHUP], moments)
+        "a signal at any moment ends the command with everything it started", arguments: [SIGINT, SIGTERM, SIGHUP],
+        moments)
     func signalled(signal: Int32, moment: Int?) async throws {
         try await TestHome.with { home in
-            let outcome = try await home.sandpiper("run", "busybox", "--", "sh", "-c", "echo up; exec sleep 1000") { command in
+            let outcome = try await home.sandpiper("run", "busybox", "--", "sh", "-c", "echo up; exec sleep 1000") {
+                command in
                 if let moment {
                     try await Task.sleep(for: .milliseconds(moment))
                 } else {
@@ -59,12 +61,14 @@ import Testing
         }
     }
 
-    @Test("a machine that ends by itself ends the command with 125 and says how", arguments: [
-        (script: "reboot -f", message: "turned itself off"),
-        (script: "poweroff -f", message: "turned itself off"),
-        (script: "echo c > /proc/sysrq-trigger", message: "panicked"),
-        (script: "kill -KILL 1; kill -SEGV 1; echo b > /proc/sysrq-trigger", message: "turned itself off"),
-    ])
+    @Test(
+        "a machine that ends by itself ends the command with 125 and says how",
+        arguments: [
+            (script: "reboot -f", message: "turned itself off"),
+            (script: "poweroff -f", message: "turned itself off"),
+            (script: "echo c > /proc/sysrq-trigger", message: "panicked"),
+            (script: "kill -KILL 1; kill -SEGV 1; echo b > /proc/sysrq-trigger", message: "turned itself off"),
+        ])
     func machineEnds(script: String, message: String) async throws {
         try await TestHome.with { home in
             let outcome = try await home.busybox(script + "; sleep 1000")

@@ -34,7 +34,8 @@ import Testing
     @Test("a guest that fills its disk is told so, and the host's file stays within the limit")
     func fullDisk() async throws {
         try await TestHome.with { home in
-            let script = "dd if=/dev/zero of=/full bs=1M 2>&1 | grep -o 'No space left on device'; sync; echo full; sleep 1000"
+            let script =
+                "dd if=/dev/zero of=/full bs=1M 2>&1 | grep -o 'No space left on device'; sync; echo full; sleep 1000"
             _ = try await home.sandpiper("run", "--disk", "64m", "busybox", "--", "sh", "-c", script) { command in
                 try await command.expectLine("No space left on device")
                 try await command.expectLine("full")
