@@ -13,6 +13,12 @@ let nio: [Target.Dependency] = [
 
 let package = Package(
     name: "sandpiper",
+    products: [
+        // For the package of the fuzzers.
+        .library(name: "DiskImage", targets: ["DiskImage"]),
+        .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
+        .library(name: "OCI", targets: ["OCI"]),
+    ],
     dependencies: [
         .package(path: "protocol"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -1,0 +1,1 @@
+../../../Sources/Engine/QEMU/QMPMessage.swift

@@ -1,0 +1,1 @@
+../../../guest/agent/Sources/AgentCore/UserDatabase.swift
