@@ -68,7 +68,8 @@ let package = Package(
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
             swiftSettings: strict),
-        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
         .testTarget(
             name: "ImageImportTests", dependencies: ["ImageImport", "ImageStore", "OCI", "sandpiper-image", crypto],
             swiftSettings: strict),
