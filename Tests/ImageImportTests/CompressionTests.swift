@@ -33,12 +33,12 @@ struct CompressionTests {
         arguments: [
             ["gzip", "-1c"], ["gzip", "-6c"], ["gzip", "-9c"], ["zstd", "-1qc"], ["zstd", "-19qc"],
             ["zstd", "-qc", "--long=27"],
-            ["zstd", "-qc", "--no-check"], ["pigz", "-c"],
+            ["zstd", "-qc", "--no-check"],
         ])
     func understands(command: [String]) throws {
         let scratch = try Scratch()
         let outcome = try Tool.run(command, input: try scratch.write(tar, to: "input"))
-        if outcome.status == 127 { return }
+        try #require(outcome.status == 0, "\(outcome.error)")
         try load([UInt8](outcome.output))
         let extracted = try home.extract(try home.store.images()[0].name)
         #expect(try Data(contentsOf: URL(fileURLWithPath: extracted.path + "/root/file")).count == 8_400_000)

@@ -17,13 +17,15 @@ final class RealImages: Sendable {
         let tree = try Scratch()
         try tree.write("one\n".utf8, to: "etc/one")
         try tree.write("two\n".utf8, to: "etc/two")
+        // A copy, since without root umoci changes the mode of the directory it reads from for a moment.
+        try tree.write(Data(contentsOf: URL(fileURLWithPath: "/bin/busybox")), to: "bin/busybox")
         let rootless = Tool.isRoot ? [] : ["--rootless"]
         func umoci(_ arguments: String...) throws {
             let outcome = try Tool.run(["umoci"] + arguments)
             guard outcome.status == 0 else { throw Tool.Failure(description: "umoci: \(outcome.error)") }
         }
         for insertion in [
-            ["/bin/busybox", "/bin/busybox"], [tree.path + "/etc", "/etc"], ["--whiteout", "/etc/two"],
+            [tree.path + "/bin", "/bin"], [tree.path + "/etc", "/etc"], ["--whiteout", "/etc/two"],
         ] {
             let outcome = try Tool.run(["umoci", "insert"] + rootless + ["--image", layout + ":t"] + insertion)
             guard outcome.status == 0 else { throw Tool.Failure(description: "umoci insert: \(outcome.error)") }
