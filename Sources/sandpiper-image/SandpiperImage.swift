@@ -16,6 +16,7 @@ struct SandpiperImage: ParsableCommand {
     static let failure: Int32 = 125
 
     static func main() {
+        StandardStreams.fillGaps()
         do {
             var command = try parseAsRoot()
             try command.run()

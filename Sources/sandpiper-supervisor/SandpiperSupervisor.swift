@@ -10,6 +10,7 @@ import Supervisor
 @main
 struct SandpiperSupervisor {
     static func main() async {
+        StandardStreams.fillGaps()
         if CommandLine.arguments.dropFirst().first == "doctor" {
             do { exit(try Doctor.run(Array(CommandLine.arguments.dropFirst(2)))) } catch { fail("\(error)") }
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import LinuxSystem
 import SandboxState
 
 /// The command line: arguments, terminal, and talking to supervisors.
@@ -12,6 +13,7 @@ struct Sandpiper: ParsableCommand {
         subcommands: [Run.self, Inspect.self, Logs.self] + ForwardedCommands.all)
 
     static func main() {
+        StandardStreams.fillGaps()
         do {
             if let home = try? Home.current() { SandboxDirectory.sweep(home) }
             try ForwardedCommands.forward(Array(CommandLine.arguments.dropFirst()))
