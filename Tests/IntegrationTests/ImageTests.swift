@@ -125,8 +125,8 @@ import Testing
                 outcome.lines == [
                     "becomes-directory", "becomes-file", "emptied", "link-1", "link-2", "link-4", "pair-2",
                     "file again",
-                    "file", "new", "4 4", "1 5", "one", "one", "/nowhere",
-                    "600 1000 2000 2001-02-03 04:05:06.789012345",
+                    "file", "new", "3 4", "1 5", "one", "one", "/nowhere",
+                    "600 1000 2000 2001-02-03 04:05:06.000000000 +0000",
                     "fifo", "1777",
                 ], "\(outcome.output)\(outcome.error)")
         }
@@ -139,17 +139,19 @@ import Testing
         try await TestHome.with(["dialects.tar"]) { home in
             let script = """
                 cd "$1"; for top in bin dialect inserted odd repacked; do
-                busybox find $top -print0 | busybox sort -z | busybox xargs -0 busybox stat -c '%n|%F|%a|%u|%g|%y|%t:%T'
-                busybox find $top ! -type d -print0 | busybox sort -z | busybox xargs -0 busybox stat -c '%n|%h|%s'
-                busybox find $top -type l -print0 | busybox sort -z | busybox xargs -0 -n 1 busybox readlink
-                busybox find $top -type f -print0 | busybox sort -z | busybox xargs -0 busybox sha256sum; done
+                busybox find $top -print0 | busybox sort -z | busybox xargs -r -0 busybox stat -c '%n|%F|%a|%u|%g|%y|%t:%T'
+                busybox find $top ! -type d -print0 | busybox sort -z | busybox xargs -r -0 busybox stat -c '%n|%h|%s'
+                busybox find $top -type l -print0 | busybox sort -z | busybox xargs -r -0 -n 1 busybox readlink
+                busybox find $top -type f -print0 | busybox sort -z | busybox xargs -r -0 busybox sha256sum; done
                 """
             let outcome = try await home.host(
                 """
                 cat >list <<'END'\n\(script)\nEND
                 mkdir layout && tar -xf '\(Built.image("dialects.oci.tar"))' -C layout && umoci unpack --image layout:dialects bundle >/dev/null || exit
-                sh list bundle/rootfs >expected
-                sandpiper run dialects -- sh -c "$(cat list)" sh / >seen; wc -l <seen
+                # umoci gives directories that no entry names the time of its run.
+                implied='^(dialect|odd|odd/no)[|]directory'
+                sh list bundle/rootfs | grep -Ev "$implied" >expected
+                sandpiper run dialects -- sh -c "$(cat list)" sh / | grep -Ev "$implied" >seen; wc -l <seen
                 diff expected seen
                 """)
             #expect(outcome.status == 0, "\(outcome.output)\(outcome.error)")
