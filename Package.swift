@@ -59,21 +59,37 @@ let package = Package(
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
-            name: "sandpiper-supervisor", dependencies: ["Control", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            name: "sandpiper-supervisor",
+            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
-            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", argumentParser], swiftSettings: strict),
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "SandboxState", argumentParser],
+            swiftSettings: strict),
         // Tests
+        .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
         // The jail shows a program the system's libraries only, so the probe must not need Swift's.
         .executableTarget(
             name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+        .executableTarget(
+            name: "engine-holder", dependencies: ["Engine", "LinuxSystem"], path: "Tests/EngineHolder",
+            swiftSettings: strict),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe"], swiftSettings: strict),
+            name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "ImageImportTests",
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],
+            swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
-        .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", agentProtocol], swiftSettings: strict),
+        .testTarget(
+            name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
+            swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["LinuxSystem", "sandpiper"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["LinuxSystem", .product(name: "Subprocess", package: "swift-subprocess")],

@@ -19,6 +19,7 @@ public struct StoredImage: Sendable {
     public var configuration: ImageConfiguration {
         get throws(ImageStoreError) {
             let path = layout.blob(record.configuration)
+            guard FileTree.exists(path) else { throw .notFound(name, similar: []) }
             let bytes = try reporting { () throws(SystemError) in
                 try FileTree.read(path, limit: BoundedJSON.maximumSize)
             }
@@ -39,9 +40,11 @@ public struct StoredImage: Sendable {
     /// Opens the image's disk: the metadata, then the data of each layer, lowest first; empty files are left out.
     ///
     /// The files stay readable when the image is removed afterwards.
+    /// - Throws: ``ImageStoreError/notFound(_:similar:)`` when the image was removed since it was looked up.
     public func openDisk() throws(ImageStoreError) -> [DiskPart] {
         let lock = try reporting { () throws(SystemError) in try FileLock.wait(layout.lock, .shared) }
         defer { withExtendedLifetime(lock) {} }
+        guard FileTree.exists(layout.record(digest)) else { throw .notFound(name, similar: []) }
         var parts: [DiskPart] = []
         for path in [layout.metadata(record.chain)] + record.layers.map(layout.layerData) {
             let part = try reporting { () throws(SystemError) in

@@ -16,8 +16,7 @@ public struct TerminalMode: Sendable {
 
     /// Hands every key and byte through untouched.
     public func makeRaw() throws(SystemError) {
-        var raw = mode
-        cfmakeraw(&raw)
+        var raw = raw
         guard tcsetattr(descriptor.rawValue, TCSANOW, &raw) == 0 else { throw SystemError("set the terminal's mode") }
     }
 
@@ -25,6 +24,25 @@ public struct TerminalMode: Sendable {
     public func restore() {
         var mode = mode
         tcsetattr(descriptor.rawValue, TCSANOW, &mode)
+    }
+
+    /// Puts the remembered mode back when the terminal is still as ``makeRaw()`` left it: when whoever did that is gone,
+    /// a shell may have taken the terminal over since.
+    public func restoreIfRaw() {
+        var now = termios()
+        guard tcgetattr(descriptor.rawValue, &now) == 0 else { return }
+        let raw = raw
+        if now.c_iflag == raw.c_iflag, now.c_oflag == raw.c_oflag, now.c_lflag == raw.c_lflag,
+            now.c_cflag == raw.c_cflag
+        {
+            restore()
+        }
+    }
+
+    private var raw: termios {
+        var raw = mode
+        cfmakeraw(&raw)
+        return raw
     }
 }
 

@@ -10,22 +10,16 @@ public struct Home: Sendable {
     public init(path: String) { self.path = path }
 
     /// The home that the environment names.
-    /// - Throws: ``StateError/noHome`` when neither `SANDPIPER_HOME` nor `HOME` is set.
+    /// - Throws: ``StateError/noHome`` when neither `SANDPIPER_HOME` nor `HOME` is an absolute path.
     public static func current() throws(StateError) -> Home {
-        func variable(_ name: String) -> String? {
-            guard let value = getenv(name), value.pointee != 0 else { return nil }
+        func path(_ variable: String) throws(StateError) -> String? {
+            guard let value = getenv(variable), value.pointee != 0 else { return nil }
+            guard value.pointee == CChar(bitPattern: UInt8(ascii: "/")) else { throw .noHome }
             return String(cString: value)
         }
-        if let path = variable("SANDPIPER_HOME") { return Home(path: absolute(path)) }
-        if let path = variable("HOME") { return Home(path: absolute(path) + "/.sandpiper") }
+        if let path = try path("SANDPIPER_HOME") { return Home(path: path) }
+        if let path = try path("HOME") { return Home(path: path + "/.sandpiper") }
         throw .noHome
-    }
-
-    private static func absolute(_ path: String) -> String {
-        if path.hasPrefix("/") { return path }
-        guard let directory = getcwd(nil, 0) else { return path }
-        defer { free(directory) }
-        return String(cString: directory) + "/" + path
     }
 
     /// What is found once and kept: the formatted upper disk, the answer of the KVM probe.
@@ -51,7 +45,7 @@ public enum StateError: Error, CustomStringConvertible {
     /// One line for a person.
     public var description: String {
         switch self {
-        case .noHome: "neither SANDPIPER_HOME nor HOME is set; set one to a directory you can write to"
+        case .noHome: "set SANDPIPER_HOME, or HOME, to the absolute path of a directory you can write to"
         case .system(let error): error.description
         case .nameInUse(let name, let id): "the name '\(name)' is in use by sandbox \(id); choose another"
         case .noSuchSandbox(let text): "there is no sandbox '\(text)'"

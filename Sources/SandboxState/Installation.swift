@@ -17,17 +17,21 @@ public struct Installation: Sendable {
     /// The path of an executable of this installation.
     public func executable(_ name: String) throws(StateError) -> String { try existing(directory + "/" + name, name) }
 
-    /// The guest kernel: `SANDPIPER_KERNEL`, or `guest/vmlinux`.
-    public func kernel() throws(StateError) -> String { try guestFile("SANDPIPER_KERNEL", "vmlinux", "guest kernel") }
+    /// Where the guest kernel is looked for: `SANDPIPER_KERNEL`, or `guest/vmlinux`.
+    public var kernelPath: String { guestFile("SANDPIPER_KERNEL", "vmlinux") }
 
-    /// The initramfs with the agent: `SANDPIPER_INITRAMFS`, or `guest/initramfs.cpio`.
-    public func initramfs() throws(StateError) -> String {
-        try guestFile("SANDPIPER_INITRAMFS", "initramfs.cpio", "guest initramfs")
-    }
+    /// Where the initramfs with the agent is looked for: `SANDPIPER_INITRAMFS`, or `guest/initramfs.cpio`.
+    public var initramfsPath: String { guestFile("SANDPIPER_INITRAMFS", "initramfs.cpio") }
 
-    private func guestFile(_ variable: String, _ name: String, _ what: String) throws(StateError) -> String {
-        if let value = getenv(variable), value.pointee != 0 { return try existing(String(cString: value), what) }
-        return try existing("\(directory)/guest/\(name)", what)
+    /// The guest kernel.
+    public func kernel() throws(StateError) -> String { try existing(kernelPath, "guest kernel") }
+
+    /// The initramfs.
+    public func initramfs() throws(StateError) -> String { try existing(initramfsPath, "guest initramfs") }
+
+    private func guestFile(_ variable: String, _ name: String) -> String {
+        if let value = getenv(variable), value.pointee != 0 { return String(cString: value) }
+        return "\(directory)/guest/\(name)"
     }
 
     private func existing(_ path: String, _ what: String) throws(StateError) -> String {

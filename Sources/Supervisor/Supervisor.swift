@@ -80,29 +80,28 @@ public struct Supervisor: Sendable {
         let console = try ConsoleLog(path: directory.console)
         let machine = try await startMachine()
         await mark("engine started")
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
-            // The end of the console is not the end of the machine: waitForExit tells that, and how.
-            tasks.addTask { try? await console.follow(.bytes(machine.console, on: group)) }
-            tasks.addTask { try? await console.follow(.pipe(machine.messages, on: group)) }
-            tasks.addTask { try await serveAgent(machine.agentPort, console) }
-            tasks.addTask {
-                try await Task.sleep(for: .seconds(Self.bootLimit))
-                guard await session.isActive else {
-                    throw SupervisorError.notReady(seconds: Self.bootLimit, console: await console.tail())
+        // Whatever ends the tasks below ends the machine first, since one of them waits for it.
+        try await withTaskCancellationHandler {
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                // The end of the console is not the end of the machine: waitForExit tells that, and how.
+                tasks.addTask { try? await console.follow(.bytes(machine.console, on: group)) }
+                tasks.addTask { try? await console.follow(.pipe(machine.messages, on: group)) }
+                tasks.addTask { try await serveAgent(machine.agentPort, console) }
+                tasks.addTask {
+                    try await Task.sleep(for: .seconds(Self.bootLimit))
+                    guard await session.isActive else {
+                        throw SupervisorError.notReady(seconds: Self.bootLimit, console: await console.tail())
+                    }
                 }
-            }
-            tasks.addTask {
-                let exit = await machine.waitForExit()
-                throw SupervisorError.machineEnded(exit, console: await console.tail())
-            }
-            do {
-                // Only errors end the group; the end of the machine is one.
+                tasks.addTask {
+                    let exit = await machine.waitForExit()
+                    throw SupervisorError.machineEnded(exit, console: await console.tail())
+                }
+                defer { machine.kill() }
                 for try await _ in tasks {}
-            } catch {
-                // Before the group waits for its tasks: one of them waits for the machine.
-                machine.kill()
-                throw error
             }
+        } onCancel: {
+            machine.kill()
         }
     }
 

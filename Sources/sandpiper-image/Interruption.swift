@@ -14,7 +14,7 @@ enum Interruption {
         let mask = signals
         let result = pthread_sigmask(SIG_BLOCK, &signals, nil)
         guard result == 0 else { throw SystemError("block signals", number: result) }
-        _ = try PlainThread {
+        try DedicatedThread.start {
             var waited = mask
             var signal: Int32 = 0
             guard sigwait(&waited, &signal) == 0 else { return }

@@ -44,9 +44,9 @@ struct LoadCommand: ParsableCommand {
         }
         let store = try openStore()
         let workspace = try store.makeWorkspace()
+        defer { workspace.discard() }
         try Interruption.discard(workspace)
         let images = try ImageImporter(store: store).load(input, in: workspace, as: name)
-        workspace.discard()
         switch format {
         case .text: for image in images { print(image.name) }
         case .json: try printJSON(images.map { Line(reference: $0.name, digest: $0.digest) })

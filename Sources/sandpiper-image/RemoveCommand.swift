@@ -29,7 +29,7 @@ struct RemoveCommand: ParsableCommand {
                 }
             } catch {
                 // The others are removed all the same, as Docker does.
-                SandpiperImage.report(error)
+                SandpiperImage.report("\(error)")
                 failed = true
             }
         }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Glibc
 import ImageStore
+import LinuxSystem
+import SandboxState
 
 /// The commands for images. `sandpiper` runs this program for them.
 @main
@@ -14,27 +16,20 @@ struct SandpiperImage: ParsableCommand {
     static let failure: Int32 = 125
 
     static func main() {
+        StandardStreams.fillGaps()
         do {
             var command = try parseAsRoot()
-            do { try command.run() } catch let error where !isForParser(error) {
-                report(error)
-                throw ExitCode(failure)
-            }
+            try command.run()
         } catch {
-            exit(withError: error)
+            // Help and version are errors to the parser; they go to stdout. All others are one line and Docker's status.
+            if exitCode(for: error).isSuccess { exit(withError: error) }
+            report(message(for: error))
+            Glibc.exit(failure)
         }
     }
 
     /// Prints an error of our own on stderr.
-    static func report(_ error: any Error) {
-        let line = Array("sandpiper: \(error)\n".utf8)
-        // When even stderr is closed there is nobody to tell.
-        line.withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
-
-    private static func isForParser(_ error: any Error) -> Bool {
-        error is ExitCode || error is CleanExit || error is ValidationError
-    }
+    static func report(_ message: String) { StandardError.print("sandpiper: \(message)") }
 }
 
 /// The form in which a command prints.
@@ -45,7 +40,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// Opens the store of this user, swept of what killed commands left.
 func openStore() throws -> ImageStore {
-    let store = try ImageStore(home: SandpiperHome.path())
+    let store = try ImageStore(home: Home.current().path)
     try store.sweep()
     return store
 }
@@ -53,26 +48,4 @@ func openStore() throws -> ImageStore {
 /// Something that the user must set right.
 struct UserError: Error, CustomStringConvertible {
     let description: String
-}
-
-/// Where Sandpiper keeps its state.
-enum SandpiperHome {
-    /// `$SANDPIPER_HOME`, or `.sandpiper` in the user's home directory; never a relative path.
-    static func path() throws -> String {
-        if let path = variable("SANDPIPER_HOME") {
-            guard path.hasPrefix("/") else { throw UserError(description: "SANDPIPER_HOME must be an absolute path") }
-            return path
-        }
-        guard let home = variable("HOME"), home.hasPrefix("/") else {
-            throw UserError(description: "neither SANDPIPER_HOME nor HOME is set; set one to an absolute path")
-        }
-        return home + "/.sandpiper"
-    }
-
-    private static func variable(_ name: String) -> String? {
-        guard let value = getenv(name) else { return nil }
-        // The environment's strings end in NUL and stay while nobody calls setenv, which this program never does.
-        let text = String(cString: value)
-        return text.isEmpty ? nil : text
-    }
 }

@@ -10,6 +10,10 @@ import Supervisor
 @main
 struct SandpiperSupervisor {
     static func main() async {
+        StandardStreams.fillGaps()
+        if CommandLine.arguments.dropFirst().first == "doctor" {
+            do { exit(try Doctor.run(Array(CommandLine.arguments.dropFirst(2)))) } catch { fail("\(error)") }
+        }
         signal(SIGPIPE, SIG_IGN)
         guard let signals = try? SignalDescriptor([SIGTERM, SIGINT, SIGHUP]) else { fail("signals cannot be received") }
         guard CommandLine.arguments.count == 2, let id = SandboxID(CommandLine.arguments[1]) else {
@@ -31,7 +35,7 @@ struct SandpiperSupervisor {
         } catch {
             fail("\(error)")
         }
-        terminal?.restore()
+        terminal?.restoreIfRaw()
         // The lock is held until here: whoever gets it finds nothing to clear up.
         withExtendedLifetime(lock) {}
         exit(0)
@@ -46,7 +50,7 @@ struct SandpiperSupervisor {
     }
 
     private static func fail(_ message: String) -> Never {
-        StandardError.print("sandpiper-supervisor: \(message)")
+        StandardError.print("sandpiper: \(message)")
         exit(125)
     }
 }

@@ -30,7 +30,7 @@ struct Inspect: ParsableCommand {
                     sandbox: try RecordFile.read(SandboxRecord.self, from: directory.record),
                     engine: try? RecordFile.read(EngineRecord.self, from: directory.engine)))
         }
-        if sandboxes.isEmpty { try ImageCommands.execute("sandpiper-image", ["inspect"] + names) }
+        if sandboxes.isEmpty { try ForwardedCommands.execute("sandpiper-image", ["inspect"] + names) }
         guard sandboxes.count == names.count else {
             throw Failure("inspect: name sandboxes or images, not both at once")
         }

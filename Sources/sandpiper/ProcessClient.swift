@@ -12,6 +12,8 @@ final class ProcessClient {
     private static let stream: UInt32 = 1
     /// How long a process may go on after SIGTERM or SIGHUP before its sandbox is ended, in nanoseconds.
     private static let grace: UInt64 = 10_000_000_000
+    /// How long the agent may take to end a process whose time is over, in nanoseconds.
+    private static let timeoutGrace: UInt64 = 5_000_000_000
     /// Credit is given back in portions of at least this many bytes.
     private static let creditPortion = Int(FlowWindow.initial / 4)
 
@@ -29,7 +31,8 @@ final class ProcessClient {
     private var takesInput: Bool
     private var inputCredit = Int(FlowWindow.initial)
     private var interrupts = 0
-    private var deadline: UInt64?
+    /// When the sandbox is ended whatever the process does, and the status of the command then.
+    private var deadline: (at: UInt64, status: Int32)?
     /// The status to end with, once the outputs are written.
     private var status: Int32?
 
@@ -79,11 +82,11 @@ final class ProcessClient {
         ]
         if status != nil { descriptors[0].fd = -1 }
         let now = HostClock.monotonic
-        let timeout = deadline.map { $0 > now ? Int32(clamping: ($0 - now) / 1_000_000 + 1) : 0 } ?? -1
+        let timeout = deadline.map { $0.at > now ? Int32(clamping: ($0.at - now) / 1_000_000 + 1) : 0 } ?? -1
         guard poll(&descriptors, nfds_t(descriptors.count), timeout) >= 0 || errno == EINTR else {
             throw SystemError("wait for events")
         }
-        if let deadline, HostClock.monotonic >= deadline { return 128 + SIGKILL }
+        if let deadline, HostClock.monotonic >= deadline.at { return deadline.status }
         if descriptors[1].revents != 0, let status = try handleSignal() { return status }
         if descriptors[2].revents != 0, let status = try handleProgress() { return status }
         if descriptors[0].revents != 0 { try receive() }
@@ -119,6 +122,11 @@ final class ProcessClient {
             timings?.mark("process started")
             isRunning = true
             try terminal.makeRaw()
+            if specification.timeout > 0 {
+                // The agent keeps the time; this holds when the guest does not answer any more.
+                let time = specification.timeout &* 1_000_000 &+ Self.timeoutGrace
+                deadline = (HostClock.monotonic &+ time, 124)
+            }
             if specification.terminal != nil { try send(.resize(stream: Self.stream, TerminalIO.size)) }
         case .process(.data(_, let channel, let bytes)):
             timings?.markOnce("first output")
@@ -176,7 +184,8 @@ final class ProcessClient {
             interrupts += 1
             return interrupts < 3 ? nil : 128 + signal
         default:
-            deadline = deadline ?? HostClock.monotonic + Self.grace
+            let end = HostClock.monotonic + Self.grace
+            if deadline.map({ end < $0.at }) != false { deadline = (end, 128 + SIGKILL) }
             return nil
         }
     }

@@ -59,7 +59,9 @@ struct Run: ParsableCommand {
         let signals = try SignalDescriptor([SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH])
         signal(SIGPIPE, SIG_IGN)
         let home = try Home.current()
-        let image = try ImageStore(home: home.path).resolve(imageAndCommand[0])
+        let store = try ImageStore(home: home.path)
+        try store.sweep()
+        let image = try store.resolve(imageAndCommand[0])
         let specification = try process(image.configuration)
         let terminal = try TerminalIO(wanted: tty, interactive: interactive)
         let installation = try Installation()
@@ -105,13 +107,16 @@ struct Run: ParsableCommand {
 }
 
 extension ByteSize: ExpressibleByArgument {
+    /// Reads an argument of the command line.
     public init?(argument: String) { self.init(argument) }
 }
 
 extension TimeSpan: ExpressibleByArgument {
+    /// Reads an argument of the command line.
     public init?(argument: String) { self.init(argument) }
 }
 
 extension SandboxName: ExpressibleByArgument {
+    /// Reads an argument of the command line.
     public init?(argument: String) { self.init(argument) }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import LinuxSystem
 import SandboxState
 
 /// The command line: arguments, terminal, and talking to supervisors.
@@ -9,12 +10,13 @@ struct Sandpiper: ParsableCommand {
         commandName: "sandpiper",
         abstract: "Run untrusted code in microVMs made from container images.",
         version: "0.1.0",
-        subcommands: [Run.self] + ImageCommands.all + [Inspect.self, Logs.self, DoctorCommand.self])
+        subcommands: [Run.self, Inspect.self, Logs.self] + ForwardedCommands.all)
 
     static func main() {
+        StandardStreams.fillGaps()
         do {
             if let home = try? Home.current() { SandboxDirectory.sweep(home) }
-            try ImageCommands.forward(Array(CommandLine.arguments.dropFirst()))
+            try ForwardedCommands.forward(Array(CommandLine.arguments.dropFirst()))
             var command = try parseAsRoot()
             try command.run()
         } catch let status as ExitStatusError {

@@ -131,27 +131,70 @@ struct HeaderTests {
         #expect(refuses { $0.add("a") { $0.mode = "00009" } })
         #expect(refuses { $0.add("a") { $0.size = [0xff] + [UInt8](repeating: 0xff, count: 11) } })
         #expect(refuses { $0.add("a") { $0.size = [0x80] + [UInt8](repeating: 0xff, count: 11) } })
-        #expect(refuses { $0.addRaw([UInt8](repeating: 0, count: 512)); $0.add("a") })
+        #expect(
+            refuses {
+                $0.addRaw([UInt8](repeating: 0, count: 512)); $0.add("a")
+            })
         #expect(refuses { $0.addPax([("path", "a")]) })
-        #expect(refuses { $0.addPax([("path", "a\u{0}b")]); $0.add("x") })
-        #expect(refuses { $0.addPax([("mtime", "yesterday")]); $0.add("x") })
-        #expect(refuses { $0.addPax([("size", "-1")]); $0.add("x") })
-        #expect(refuses { $0.addPax([("size", "99999999999999999999")]); $0.add("x") })
-        #expect(refuses { $0.add("pax", type: "x", content: "12 path=long enough\n"); $0.add("x") })
-        #expect(refuses { $0.add("pax", type: "x", content: "99 path=short\n"); $0.add("x") })
-        #expect(refuses { $0.addPax([("uid", "4294967295")]); $0.add("x") })
-        #expect(refuses { $0.addPax([("uid", "4294967296")]); $0.add("x") })
+        #expect(
+            refuses {
+                $0.addPax([("path", "a\u{0}b")]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("mtime", "yesterday")]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("size", "-1")]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("size", "99999999999999999999")]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.add("pax", type: "x", content: "12 path=long enough\n"); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.add("pax", type: "x", content: "99 path=short\n"); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("uid", "4294967295")]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("uid", "4294967296")]); $0.add("x")
+            })
         #expect(refuses { $0.add("a", type: "2") })
         #expect(refuses { $0.add("a", type: "1") })
-        #expect(refuses { $0.add("/") })
+        #expect(refuses { $0.add(".") })
+        #expect(refuses { $0.add("a/..", type: "6") })
         #expect(refuses { $0.add("") })
         #expect(refuses { $0.add("a", type: "M") })
-        #expect(refuses { $0.addPax([("path", String(repeating: "n", count: 256))]); $0.add("x") })
-        #expect(refuses { $0.addPax([("path", String(repeating: "n/", count: 2049))]); $0.add("x") })
+        #expect(
+            refuses {
+                $0.addPax([("path", String(repeating: "n", count: 256))]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("path", String(repeating: "n/", count: 2049))]); $0.add("x")
+            })
         #expect(refuses { $0.add("a", type: "3") { $0.major = "0010000" } })
-        #expect(refuses { $0.addPax([("LIBARCHIVE.xattr.user.a", "%%%")]); $0.add("x") })
-        #expect(refuses { $0.addPax([("LIBARCHIVE.xattr.user.%4", "AAAA")]); $0.add("x") })
-        #expect(refuses { $0.addPax([("SCHILY.xattr.user." + String(repeating: "x", count: 251), "")]); $0.add("x") })
+        #expect(
+            refuses {
+                $0.addPax([("LIBARCHIVE.xattr.user.a", "%%%")]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("LIBARCHIVE.xattr.user.%4", "AAAA")]); $0.add("x")
+            })
+        #expect(
+            refuses {
+                $0.addPax([("SCHILY.xattr.user." + String(repeating: "x", count: 251), "")]); $0.add("x")
+            })
     }
 
     @Test(

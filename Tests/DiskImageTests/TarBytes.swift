@@ -63,6 +63,7 @@ struct TarBytes {
         change: (inout Fields) -> Void = { _ in }
     ) {
         var fields = Fields(name: Array(name.utf8), type: type, link: Array(link.utf8))
+        if type == "5" || name.hasSuffix("/") { fields.mode = "0000755" }
         change(&fields)
         add(fields, content: Array(content.utf8))
     }

@@ -80,7 +80,9 @@ struct TreeListing {
             if line.hasPrefix("# file: ") {
                 name = String(line.dropFirst("# file: ".count + root.utf8.count))
             } else {
-                attributes[name, default: []].append(String(line))
+                attributes[name, default: []].append(
+                    line.count > 200
+                        ? "\(line.prefix(200))… \(line.utf8.reduce(5381) { $0 &* 33 &+ Int($1) })" : String(line))
             }
         }
         return attributes.mapValues { $0.sorted() }

@@ -89,7 +89,7 @@ import Testing
             diskLimit: 4 << 20)
         defer { machine.kill() }
         let seen = try await GuestChannel(descriptor: machine.console).read(through: "alive\n")
-        #expect(seen.hasSuffix("within\nbeyond\nalive\n"), "\(seen)")
+        #expect(seen.contains("within\n") && seen.contains("beyond\n"), "\(seen)")
     }
 
     @Test("stands still while paused and goes on when resumed")

@@ -20,7 +20,7 @@ struct Probe {
     init(_ arguments: [String], passing: Descriptor? = nil) throws {
         let pipe = try Descriptor.pipe()
         let jail = EngineJail(
-            binary: try Self.binary(), arguments: ["jail-probe"] + arguments,
+            binary: try TestProgram.path("jail-probe"), arguments: ["jail-probe"] + arguments,
             descriptors: [try Descriptor(opening: "/dev/null"), pipe.write, pipe.write] + (passing.map { [$0] } ?? []),
             accelerator: .emulated, fileLimit: 8192, memoryLimit: 1 << 30, userNumber: 7)
         (process, walls) = try jail.start()
@@ -48,20 +48,20 @@ struct Probe {
         }
         return String(decoding: text, as: UTF8.self)
     }
+}
 
-    /// Beside the test bundle in the build folder.
-    private static func binary() throws -> String {
+/// The programs that were built for the tests.
+enum TestProgram {
+    /// The path of a program beside the test bundle, in the folder of the build.
+    static func path(_ name: String) throws -> String {
         let folder = CommandLine.arguments.first?.split(separator: "/").dropLast().map { "/" + $0 }.joined() ?? ""
-        for place in [folder, try workingDirectory() + "/.build/debug"] where access(place + "/jail-probe", X_OK) == 0 {
-            return place + "/jail-probe"
+        guard let directory = getcwd(nil, 0) else { throw SystemError("getcwd") }
+        defer { free(directory) }
+        for place in [folder, String(cString: directory) + "/.build/debug"] where access("\(place)/\(name)", X_OK) == 0
+        {
+            return "\(place)/\(name)"
         }
-        throw SystemError("find", "jail-probe", number: ENOENT)
-    }
-
-    private static func workingDirectory() throws -> String {
-        guard let path = getcwd(nil, 0) else { throw SystemError("getcwd") }
-        defer { free(path) }
-        return String(cString: path)
+        throw SystemError("find", name, number: ENOENT)
     }
 }
 

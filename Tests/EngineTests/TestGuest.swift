@@ -81,6 +81,13 @@ enum TestGuest {
     }
 }
 
+extension Descriptor {
+    /// The whole content of the file, from its beginning.
+    var bytes: [UInt8] {
+        get throws { try FileTree.read("/proc/self/fd/\(rawValue)", limit: 64 << 20) }
+    }
+}
+
 /// The host's end of a channel of the guest, read on a thread of its own.
 struct GuestChannel: Sendable {
     let descriptor: Descriptor

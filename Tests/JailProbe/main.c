@@ -138,10 +138,31 @@ static void wait_for_test(void) {
     while (read(3, &byte, 1) < 0 && errno == EINTR) continue;
 }
 
+// What an engine may do that its guest has taken over: descriptor 3 is its control socket.
+static void write_for_ever(int descriptor, const char *text) {
+    while (write(descriptor, text, strlen(text)) > 0) continue;
+}
+
+static void write_much(int descriptor) {
+    char block[65536];
+    memset(block, '\033', sizeof block);
+    for (int i = 0; i < 320; i++)
+        if (write(descriptor, block, sizeof block) < 0) break;
+    dprintf(descriptor, "the last words\n");
+}
+
 int main(int count, char **arguments) {
     const char *what = count > 1 ? arguments[1] : "nothing", *argument = count > 2 ? arguments[2] : "";
     if (strcmp(what, "wait") == 0) {
         wait_for_test();
+    } else if (strcmp(what, "control") == 0) {
+        write_for_ever(3, argument);
+    } else if (strcmp(what, "lie") == 0) {
+        dprintf(3, "%s\n", argument);
+    } else if (strcmp(what, "silence") == 0) {
+        pause();
+    } else if (strcmp(what, "flood") == 0) {
+        write_much(2);
     } else if (strcmp(what, "core") == 0) {
         abort();
     } else {

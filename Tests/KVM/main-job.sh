@@ -41,6 +41,6 @@ expect 'a terminal'                           0 '.*/dev/pts/0.*'    script --qui
 expect 'a time-out'                         124 ''                  "${run[@]}" --timeout 5s python -- sleep 1000
 expect 'memory as asked for'                  0 ''                "${run[@]}" --memory 1G python -- python3 -c '
 import os; pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"); assert pages > 900 << 20, pages'
-expect 'nothing is left of any sandbox'       1 ''                  pgrep -u "$MAIN_JOB_USER" qemu-system
+expect 'no engine and no supervisor is left'       1 ''                  pgrep -x 'sandpiper-vm|sandpiper-super'
 sandpiper run --require-kvm --timings python -- true
 exit "$failures"

@@ -16,7 +16,7 @@ let package = Package(
         .executableTarget(name: "sandpiper-agent", dependencies: ["AgentCore"], swiftSettings: strict),
         .testTarget(
             name: "AgentCoreTests",
-            dependencies: ["AgentCore", .product(name: "AgentProtocol", package: "protocol")],
+            dependencies: ["AgentCore", "CAgent", .product(name: "AgentProtocol", package: "protocol")],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

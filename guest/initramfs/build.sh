@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the guest agent (static, stripped) and packs it as /init into an uncompressed newc archive.
-# Same sources, same bytes; an archive that would not change keeps its time; it is published by rename.
+# Same sources, same bytes. It builds only when a source is newer than OUT, and OUT is published by rename.
 #
 #   build.sh OUT
 set -euo pipefail
@@ -8,6 +8,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ $# = 1 ] || { echo "usage: build.sh OUT" >&2; exit 2; }
 out=$1
 agent=$here/../agent
+
+# Nothing newer than the archive: nothing to do. A folder's time tells of files that went.
+sources=("$agent/Sources" "$agent/Package.swift" "$here/../../protocol/Sources" "$here/../../protocol/Package.swift"
+  "${BASH_SOURCE[0]}")
+if [ -s "$out" ] && [ -z "$(find "${sources[@]}" -newer "$out" -print -quit)" ]; then exit 0; fi
 
 build() { swift build --package-path "$agent" --configuration release --static-swift-stdlib \
   -Xswiftc -static-executable --product sandpiper-agent "$@"; }
@@ -41,5 +46,4 @@ pad() { local rest=$(($1 % 4)); [ "$rest" = 0 ] || head -c $((4 - rest)) /dev/ze
   record TRAILER!!! 0 0 0
 } >"$work/archive"
 
-if cmp -s "$work/archive" "$out"; then exit 0; fi
 mv "$work/archive" "$out"

@@ -48,7 +48,8 @@ struct ErofsAttributes {
             shared += entry.bytes
             guard shared.count <= 1 << 30 else { throw .limit("the extended attributes take more than 1 GiB") }
         }
-        for numbers in members { bodies.append(Self.body(numbers, entries.map(\.bytes), places)) }
+        let contents = entries.map(\.bytes)
+        for numbers in members { bodies.append(Self.body(numbers, contents, places)) }
     }
 
     /// How an inode counts its attributes (`i_xattr_icount`).

@@ -19,7 +19,7 @@ struct ErofsLayout {
 
     init(_ merged: consuming ImageTree) throws(DiskImageError) {
         merged.settle()
-        tree = merged
+        tree = consume merged
         directories = ErofsDirectories(tree)
         numbers = [UInt32](repeating: 0, count: tree.inodes.count)
         links = [UInt32](repeating: 0, count: tree.inodes.count)

@@ -32,7 +32,7 @@ public enum ImageDisk {
             try tree.apply(layer, dataBlock: UInt32(dataBlocks))
             dataBlocks = next
         }
-        let layout = try ErofsLayout(tree)
+        let layout = try ErofsLayout(consume tree)
         let blocks = layout.length >> Int64(Block.bits) + dataBlocks
         guard blocks < Int64(UInt32.max) else { throw tooLong }
         let superblock = superblock(of: layout, blocks: UInt32(blocks), uuid: ContentFingerprint.of(layers))

@@ -13,29 +13,40 @@ struct ImageTree {
         var isRemoved = false
     }
 
+    /// 48 bytes, the larger fields first.
     struct Inode {
-        /// The type and permissions, as `st_mode` has them.
-        var mode: UInt16
-        var owner: UInt32 = 0
-        var group: UInt32 = 0
         var seconds: Int64 = 0
-        var nanoseconds: UInt32 = 0
-        /// A set of ``ImageAttributes``.
-        var attributes = IndexRecord.noAttributes
         /// Length of a file, a link's target or a directory.
         var size: UInt64 = 0
+        var nanoseconds: UInt32 = 0
+        var owner: UInt32 = 0
+        var group: UInt32 = 0
+        /// A set of ``ImageAttributes``.
+        var attributes = IndexRecord.noAttributes
         /// A file: its first block, counted over all layers' data files. A device: its number. A symbolic link: where
         /// in ``names`` its target begins. A directory: its node.
         var place: UInt32 = 0
         /// A sparse file: where in ``runs`` its runs begin. A directory or link whose content does not stand beside the
         /// inode: its first block among those that follow the inodes.
         var extent: UInt32 = 0
+        /// A sparse file: how many runs it has.
         var runCount: UInt32 = 0
+        /// The type and permissions, as `st_mode` has them.
+        var mode: UInt16
         var chunkBits: UInt8 = 0
-        var isSparse = false
-        /// Whether a directory's last block, or a link's target, stands beside the inode.
-        var isInline = false
+        private var flags: UInt8 = 0
 
+        init(mode: UInt16) { self.mode = mode }
+
+        var isSparse: Bool {
+            get { flags & 1 != 0 }
+            set { flags = newValue ? flags | 1 : flags & ~1 }
+        }
+        /// Whether a directory's last block, or a link's target, stands beside the inode.
+        var isInline: Bool {
+            get { flags & 2 != 0 }
+            set { flags = newValue ? flags | 2 : flags & ~2 }
+        }
         var type: UInt16 { mode & 0o170000 }
         var isDirectory: Bool { type == 0o040000 }
         var isSymbolicLink: Bool { type == 0o120000 }
@@ -164,8 +175,9 @@ struct ImageTree {
     }
 
     /// Marks all nodes that cannot be reached, and devices that overlayfs would take for deleted files, as removed;
-    /// tells each directory's inode its node.
+    /// tells each directory's inode its node. No names can be looked up from then on.
     mutating func settle() {
+        table = NameTable(capacity: 0)
         for index in nodes.indices where index != Int(rootNode) {
             let node = nodes[index]
             if nodes[Int(node.parent)].isRemoved || inodes[Int(node.inode)].isOverlayWhiteout {

@@ -14,7 +14,10 @@ struct IndexEncoder {
 
     init(limits: LayerLimits) {
         self.limits = limits
-        bytes = [UInt8](repeating: 0, count: LayerIndex.Header.size)
+        bytes = []
+        // Address space only: the kernel gives memory to what is used, and nothing is copied in growing.
+        bytes.reserveCapacity(min(limits.indexBytes, 64 << 20))
+        bytes += [UInt8](repeating: 0, count: LayerIndex.Header.size)
     }
 
     /// The number of the set with these attributes; equal sets share one.
@@ -24,7 +27,7 @@ struct IndexEncoder {
         if let known = numberOfAttributeSet[encoded] { return known }
         let number = header.attributeSets
         header.attributeSets += 1
-        append(UInt32(encoded.count), to: &attributeSets)
+        Self.append(UInt32(encoded.count), to: &attributeSets)
         attributeSets += encoded
         extraBytes += 2 * encoded.count  // it is also a key above
         numberOfAttributeSet[encoded] = number
@@ -37,7 +40,7 @@ struct IndexEncoder {
         try count()
         header.removals += 1
         removals.append(opaque ? 1 : 0)
-        append(UInt16(path.count), to: &removals)  // a path is at most 4096 long
+        Self.append(UInt16(path.count), to: &removals)  // a path is at most 4096 long
         removals += path
         try checkSize()
     }
@@ -87,15 +90,17 @@ struct IndexEncoder {
         try checkSize()
     }
 
-    /// The finished index.
-    consuming func finish(dataLength: Int64) -> LayerIndex {
+    /// Hands out the finished index and keeps nothing.
+    mutating func finish(dataLength: Int64) -> LayerIndex {
+        var encoded: [UInt8] = []
+        swap(&encoded, &bytes)
         header.dataLength = UInt64(dataLength)
-        header.recordsEnd = UInt64(bytes.count)
-        bytes += removals
-        header.removalsEnd = UInt64(bytes.count)
-        bytes += attributeSets
-        header.write(to: &bytes)
-        return LayerIndex(header: header, encoded: bytes)
+        header.recordsEnd = UInt64(encoded.count)
+        encoded += removals
+        header.removalsEnd = UInt64(encoded.count)
+        encoded += attributeSets
+        header.write(to: &encoded)
+        return LayerIndex(header: header, encoded: encoded)
     }
 
     /// How much of `path` is the same as in the last record, up to and with a slash.
@@ -127,9 +132,10 @@ struct IndexEncoder {
         }
     }
 
-    private mutating func append(_ value: some FixedWidthInteger) { append(value, to: &bytes) }
+    private mutating func append(_ value: some FixedWidthInteger) { Self.append(value, to: &bytes) }
 
-    private func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
+    // Static, since a method would hold a second reference to the array and so have it copied.
+    private static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 }

@@ -3,16 +3,20 @@ import LinuxSystem
 
 /// A machine run by QEMU's microvm: the portable engine.
 public final class QEMUMachine: Machine {
+    /// QEMU, its accelerator, its process and its walls.
     public let description: MachineDescription
+    /// The port named `agent` of the virtio-serial device.
     public let agentPort: Descriptor
+    /// The virtio console.
     public let console: Descriptor
+    /// QEMU's standard error.
     public let messages: Descriptor
 
-    private let process: EngineProcess
+    private let process: QEMUProcess
 
     private init(
         _ description: MachineDescription, agentPort: Descriptor, console: Descriptor, messages: Descriptor,
-        process: EngineProcess
+        process: QEMUProcess
     ) {
         self.description = description
         self.agentPort = agentPort
@@ -35,7 +39,7 @@ public final class QEMUMachine: Machine {
             throw error as? EngineError
                 ?? .prepare("the engine's channels", error as? SystemError ?? SystemError("prepare"))
         }
-        let (process, walls) = try await EngineProcess.start(
+        let (process, walls) = try await QEMUProcess.start(
             launch.jail, control: launch.control, messages: launch.messages)
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
@@ -44,14 +48,19 @@ public final class QEMUMachine: Machine {
             process: process)
     }
 
+    /// Stops the processors by QMP's `stop`.
     public func pause() async throws(EngineError) { try await process.execute("stop") }
 
+    /// Lets the processors run by QMP's `cont`.
     public func resume() async throws(EngineError) { try await process.execute("cont") }
 
+    /// Ends QEMU in good order by QMP's `quit`.
     public func stop() async throws(EngineError) { try await process.execute("quit") }
 
+    /// Ends QEMU by SIGKILL.
     public func kill() { process.kill() }
 
+    /// Waits for the end of QEMU's process.
     public func waitForExit() async -> MachineExit { await process.waitForExit() }
 
     /// The host's ends of all channels, and the jail that holds the engine's.

@@ -49,16 +49,17 @@ enum QMPMessage: Equatable {
 struct QMPLineReader {
     /// No message is longer than this; those awaited here have a few hundred bytes.
     static let longestLine = 64 << 10
-    /// All messages of a machine's life together; ten thousand pauses come to a fiftieth.
-    static let mostBytes = 64 << 20
+    /// All messages together that come unasked, and those that come for one command.
+    static let allowance = (unasked: 1 << 20, perCommand: 4096)
 
     private var rest: [UInt8] = []
     private var total = 0
 
     /// Takes the next bytes and returns the lines that they complete; `nil` when a bound is passed.
-    mutating func lines(_ bytes: some Collection<UInt8>) -> [[UInt8]]? {
+    /// - Parameter commands: how many have been given to the engine by now.
+    mutating func lines(_ bytes: some Collection<UInt8>, commands: Int = 0) -> [[UInt8]]? {
         total += bytes.count
-        guard total <= Self.mostBytes else { return nil }
+        guard total <= Self.allowance.unasked + Self.allowance.perCommand * commands else { return nil }
         rest.append(contentsOf: bytes)
         var parts = rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         rest = Array(parts.popLast() ?? [])

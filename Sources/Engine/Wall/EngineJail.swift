@@ -75,6 +75,8 @@ struct EngineJail {
         try rules.allow([.execute, .readFile], on: executable)
         if let loader = ELFProgram(executable).loader { try rules.allow([.execute, .readFile], path: loader) }
         for file in ["/etc/ld.so.cache", "/dev/urandom", "/dev/random"] { try rules.allow(.readFile, path: file) }
+        // QEMU tries there whether the kernel has locks of open files, and complains when it cannot.
+        try rules.allow([.readFile, .writeFile], path: "/dev/null")
         for directory in libraryDirectories { try rules.allow(.readFile, path: directory) }
         if accelerator == .kvm { try rules.allow([.readFile, .writeFile, .deviceControl], path: "/dev/kvm") }
         for file in reopened {

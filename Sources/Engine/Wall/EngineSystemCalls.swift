@@ -21,7 +21,7 @@ enum EngineSystemCalls {
         __NR_set_tid_address, __NR_gettid, __NR_getpid, __NR_restart_syscall, __NR_futex_waitv,
         // Signals to itself
         __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigreturn, __NR_rt_sigtimedwait, __NR_rt_sigpending,
-        __NR_rt_sigsuspend, __NR_sigaltstack, __NR_signalfd4,
+        __NR_rt_sigsuspend, __NR_pause, __NR_sigaltstack, __NR_signalfd4,
         // Memory
         __NR_mmap, __NR_munmap, __NR_mprotect, __NR_mremap, __NR_madvise, __NR_brk, __NR_mincore, __NR_msync,
         // Files: what may be opened is Landlock's matter

@@ -38,6 +38,10 @@ struct DockerArchive {
         var images: [ArchivedImage] = []
         for item in items {
             guard let bytes = try files.document(item.configuration) else { throw .missing(file: item.configuration) }
+            let digest = Digest.of(bytes)
+            if let expected = Self.digest(inName: item.configuration), expected != digest {
+                throw .mismatch(item.configuration, expected: "\(expected)", found: "\(digest)")
+            }
             var blobs: [(region: FileRegion, descriptor: ContentDescriptor?)] = []
             for name in item.layers ?? [] {
                 guard let region = try files.region(name) else { throw .missing(file: name) }
@@ -47,8 +51,16 @@ struct DockerArchive {
                 try ArchivedImage(
                     // What is no reference, such as `<none>:<none>`, is no name.
                     names: (item.names ?? []).compactMap { try? Reference($0) },
-                    manifest: nil, configuration: bytes, digest: .of(bytes), blobs: blobs, limits: limits))
+                    manifest: nil, configuration: bytes, digest: digest, blobs: blobs, limits: limits))
         }
         return images
+    }
+
+    /// The digest by which most programs name the file of a configuration: `<hex>.json`, `sha256:<hex>` or
+    /// `blobs/sha256/<hex>`.
+    private static func digest(inName name: String) -> Digest? {
+        var text = name[(name.lastIndex(of: "/").map(name.index(after:)) ?? name.startIndex)...]
+        if text.hasSuffix(".json") { text = text.dropLast(5) }
+        return try? Digest(text.hasPrefix("sha256:") ? String(text) : "sha256:\(text)")
     }
 }

@@ -2,7 +2,6 @@ import DiskImage
 import ImageStore
 import LinuxSystem
 import OCI
-import Synchronization
 
 /// Brings one layer of an archive into a workspace, checking all its digests.
 ///
@@ -19,25 +18,19 @@ struct LayerImport: Sendable {
     /// - Returns: the length of the uncompressed tar archive.
     func run() throws(ImageImportError) -> Int64 {
         let ring = ChunkRing()
-        let outcome = Outcome()
         let unpacking = try reporting { () throws(SystemError) in
-            try PlainThread {
-                do throws(ImageImportError) { try unpack(ring) } catch {
-                    outcome.error.withLock { $0 = error }
-                    ring.close()
-                }
+            try Completion {
+                let result = Result { () throws(ImageImportError) in try unpack(ring) }
+                // The other thread must not wait for room for ever.
+                if case .failure = result { ring.close() }
+                return result
             }
         }
-        let result = Result { () throws(ImageImportError) in try decompress(into: ring) }
-        if case .success = result { ring.finish() } else { ring.close() }
-        unpacking.join()
+        let length = Result { () throws(ImageImportError) in try decompress(into: ring) }
+        if case .success = length { ring.finish() } else { ring.close() }
         // Whoever failed first has stopped the other, which then says only that it was stopped.
-        if let error = outcome.error.withLock({ $0 }), error != .cancelled { throw error }
-        return try result.get()
-    }
-
-    private final class Outcome: Sendable {
-        let error = Mutex<ImageImportError?>(nil)
+        if case .failure(let error) = unpacking.wait(), error != .cancelled { throw error }
+        return try length.get()
     }
 
     /// Fills the ring with the uncompressed layer, then checks the blob.

@@ -20,13 +20,13 @@ func inParallel<Job: Sendable, Output: Sendable>(
             }
         }
     }
-    var threads: [PlainThread] = []
+    var helpers: [Completion<Void>] = []
     for _ in 1..<max(1, min(jobs.count, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) {
         // One thread less is no reason to fail.
-        if let thread = try? PlainThread(work) { threads.append(thread) }
+        if let helper = try? Completion(of: work) { helpers.append(helper) }
     }
     work()
-    for thread in threads { thread.join() }
+    for helper in helpers { helper.wait() }
     return try progress.outputs()
 }
 

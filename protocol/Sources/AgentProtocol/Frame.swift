@@ -125,6 +125,8 @@ public struct Frame: Equatable, Sendable {
 ///
 /// The other side is not trusted: the first malformed header throws, and the decoder is then of no further use.
 public struct FrameDecoder: Sendable {
+    private static let keptCapacity = 4 * FrameHeader.maximumData
+
     private var buffer: [UInt8] = []
     private var position = 0
 
@@ -144,10 +146,13 @@ public struct FrameDecoder: Sendable {
 
     /// Adds received bytes, as ``append(_:)-(Collection<UInt8>)`` does, from memory that need only be valid during the call.
     public mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        if position > 0 {
+        if position == buffer.count && buffer.capacity > FrameDecoder.keptCapacity {
+            // A long frame has gone through; its memory is not kept for the short ones that follow.
+            buffer = []
+        } else if position > 0 {
             buffer.removeFirst(position)
-            position = 0
         }
+        position = 0
         buffer.append(contentsOf: bytes)
     }
 

@@ -20,14 +20,20 @@ public enum HostMessage: Equatable, Sendable {
     /// Reads a message from a frame that came from the host.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
     public init(_ frame: Frame) throws(ProtocolError) {
+        try frame.checkAddress()
         switch frame.kind {
         case .configure: self = .configure(try MachineConfiguration(decoding: frame.payload))
         case .start:
-            guard frame.stream != 0 else { throw .badField("stream") }
             self = .start(stream: frame.stream, try ProcessSpecification(decoding: frame.payload))
-        case .data: self = .data(stream: frame.stream, frame.payload)
-        case .end: self = .end(stream: frame.stream)
-        case .credit: self = .credit(stream: frame.stream, frame.channel, try Self.number(frame.payload))
+        case .data:
+            guard frame.channel == .input else { throw .badField("channel") }
+            self = .data(stream: frame.stream, frame.payload)
+        case .end:
+            guard frame.channel == .input else { throw .badField("channel") }
+            self = .end(stream: frame.stream)
+        case .credit:
+            guard frame.channel != .input else { throw .badField("channel") }
+            self = .credit(stream: frame.stream, frame.channel, try Self.number(frame.payload))
         case .signal:
             let signal = try Self.number(frame.payload)
             guard (1...64).contains(signal) else { throw .badField("signal") }
@@ -103,6 +109,7 @@ public enum GuestMessage: Equatable, Sendable {
     /// Reads a message from a frame that came from the agent.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
     public init(_ frame: Frame) throws(ProtocolError) {
+        try frame.checkAddress()
         switch frame.kind {
         case .ready: self = .ready(version: try HostMessage.number(frame.payload))
         case .configured: self = .configured
@@ -122,7 +129,9 @@ public enum GuestMessage: Equatable, Sendable {
         case .end:
             guard frame.channel != .input else { throw .badField("channel") }
             self = .end(stream: frame.stream, frame.channel)
-        case .credit: self = .credit(stream: frame.stream, try HostMessage.number(frame.payload))
+        case .credit:
+            guard frame.channel == .input else { throw .badField("channel") }
+            self = .credit(stream: frame.stream, try HostMessage.number(frame.payload))
         case .exited:
             var reader = ByteReader(frame.payload)
             let bySignal = try reader.boolean()
@@ -178,9 +187,29 @@ public enum GuestMessage: Equatable, Sendable {
 }
 
 extension Frame {
+    /// Checks what does not depend on the direction: stream 0 is for the machine's messages and only for them, only the
+    /// frames of byte streams name a channel, and kinds without a payload have none.
+    func checkAddress() throws(ProtocolError) {
+        switch kind {
+        case .ready, .configured, .refused, .stopped, .configure, .shutdown, .sandboxReady, .sandboxFailed, .timing,
+            .notice:
+            guard stream == 0 else { throw .badField("stream") }
+        case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize:
+            guard stream != 0 else { throw .badField("stream") }
+        }
+        switch kind {
+        case .data, .end, .credit: break
+        default: guard channel == .input else { throw .badField("channel") }
+        }
+        switch kind {
+        case .configured, .stopped, .shutdown, .end: guard payload.isEmpty else { throw .trailingBytes }
+        default: break
+        }
+    }
+
     /// This frame, when its payload fits.
     func checked() throws(ProtocolError) -> Frame {
-        guard payload.count <= FrameHeader.maximumPayload else {
+        guard payload.count <= (kind == .data ? FrameHeader.maximumData : FrameHeader.maximumPayload) else {
             throw .payloadTooLong(UInt32(clamping: payload.count))
         }
         return self

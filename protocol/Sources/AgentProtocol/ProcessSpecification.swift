@@ -30,7 +30,7 @@ public struct ProcessSpecification: Equatable, Sendable {
     public var takesInput: Bool
     /// Resource limits of the process.
     public var resourceLimits: [ResourceLimit]
-    /// The process group is killed after so many milliseconds; 0 means never.
+    /// The process and all that it started are killed after so many milliseconds; 0 means never.
     public var timeout: UInt64
 
     /// One limit as in setrlimit(2).

@@ -1,6 +1,7 @@
 /// Why bytes from the other side are not a frame or a message of this protocol.
 public enum ProtocolError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// A header announced a payload of so many bytes, more than ``FrameHeader/maximumPayload``.
+    /// A header announced a payload of so many bytes, more than its kind may have: ``FrameHeader/maximumData`` or
+    /// ``FrameHeader/maximumPayload``.
     case payloadTooLong(UInt32)
     /// A header named a kind that this version does not know.
     case unknownKind(UInt8)
@@ -17,7 +18,7 @@ public enum ProtocolError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .payloadTooLong(let length):
-            "a frame announces \(length) bytes; the most is \(FrameHeader.maximumPayload)"
+            "a frame announces \(length) bytes, more than its kind may have"
         case .unknownKind(let kind): "a frame has the unknown kind \(kind)"
         case .unexpected(let kind): "a frame of kind '\(kind)' is not expected here"
         case .truncated: "a message ends too early"

@@ -139,12 +139,12 @@ public final class Agent {
         if case .serving(_, let root) = state { try root.unmount() }
         guard tellsStopped else { return }
         port.send(.stopped)
-        // The host may end the machine on hearing it. It gets a moment to take the last bytes, and no more.
+        // The device may take the last bytes only after this. The host closes the port when it has them; a host that
+        // does not gets a moment, and no more.
         var isOver = false
-        loop.after(milliseconds: 100) { isOver = true }
+        loop.after(milliseconds: 20) { isOver = true }
         while !isOver && !port.isLost {
             port.flush()
-            if port.isFlushed { return }
             try loop.turn(mayWait: true)
         }
     }

@@ -6,7 +6,8 @@ import Glibc
 ///
 /// A process that closes its stdin does not stop the host: what arrives from then on is thrown away and acknowledged.
 final class InputSink {
-    private var descriptor: Descriptor?
+    /// Where the bytes go; `nil` when they go nowhere any more.
+    private(set) var descriptor: Descriptor?
     private let isTerminal: Bool
     private let close: (Descriptor) -> Void
     private var chunks: [[UInt8]] = []

@@ -147,6 +147,10 @@ struct MachineSetup {
             readOnly: mount.readOnly)
         // The directory that was found, whatever its path leads to by the time of the call.
         prepared.target = "/proc/self/fd/\(target.number)"
-        try prepared.mount()
+        do throws(AgentError) {
+            try prepared.mount()
+        } catch .system(_, let code) {
+            throw .system("mount \(mount.type) at \(mount.target)", code)
+        }
     }
 }

@@ -8,36 +8,40 @@ import Glibc
 /// while the queue is long.
 struct OutgoingQueue {
     /// Output of processes is added only while fewer bytes than this are queued.
-    static let room = 262_144
+    static let room = 131_072
+    private static let usualCapacity = room + FrameHeader.size + FrameHeader.maximumData
 
-    private var bytes: [UInt8] = []
-    private var sent = 0
-    private var chunk = [UInt8](repeating: 0, count: FrameHeader.maximumData)
-
-    init() { bytes.reserveCapacity(OutgoingQueue.room + FrameHeader.size + FrameHeader.maximumData) }
+    private var bytes = [UInt8](repeating: 0, count: usualCapacity)
+    private var start = 0
+    private var end = 0
 
     /// Bytes not yet written.
-    var count: Int { bytes.count - sent }
+    var count: Int { end - start }
 
     /// Adds a frame.
     mutating func append(_ frame: Frame) {
-        compact()
-        FrameHeader(kind: frame.kind, channel: frame.channel, stream: frame.stream, length: frame.payload.count)
-            .encode(into: &bytes)
-        bytes.append(contentsOf: frame.payload)
+        let encoded = frame.encoded
+        makeSpace(for: encoded.count)
+        bytes.replaceSubrange(end..<end + encoded.count, with: encoded)
+        end += encoded.count
     }
 
     /// Reads up to `limit` bytes from a descriptor into a data frame at the end of the queue.
     /// - Returns: what read(2) returned; only a positive count leaves a frame.
-    mutating func appendData(
-        of stream: UInt32, _ channel: Channel, from descriptor: Int32, limit: Int
-    ) -> Int {
-        let limit = min(limit, chunk.count)
-        let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, limit) }
+    mutating func appendData(of stream: UInt32, _ channel: Channel, from descriptor: Int32, limit: Int) -> Int {
+        let limit = min(limit, FrameHeader.maximumData)
+        makeSpace(for: FrameHeader.size + limit)
+        let payload = end + FrameHeader.size
+        let count = bytes.withUnsafeMutableBytes { buffer in
+            read(
+                descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[payload..<payload + limit]).baseAddress,
+                limit)
+        }
         guard count > 0 else { return count }
-        compact()
-        FrameHeader(kind: .data, channel: channel, stream: stream, length: count).encode(into: &bytes)
-        bytes.append(contentsOf: chunk[..<count])
+        var header: [UInt8] = []
+        FrameHeader(kind: .data, channel: channel, stream: stream, length: count).encode(into: &header)
+        bytes.replaceSubrange(end..<payload, with: header)
+        end = payload + count
         return count
     }
 
@@ -45,21 +49,27 @@ struct OutgoingQueue {
     /// - Returns: what write(2) returned.
     mutating func write(to descriptor: Int32, limit: Int) -> Int {
         let length = min(count, limit)
-        let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + sent }, length) }
-        if written > 0 {
-            sent += written
-            if sent == bytes.count {
-                bytes.removeAll(keepingCapacity: true)
-                sent = 0
+        let written = bytes.withUnsafeBytes { buffer in
+            Glibc.write(
+                descriptor, UnsafeRawBufferPointer(rebasing: buffer[start..<start + length]).baseAddress, length)
+        }
+        if written > 0 { start += written }
+        if start == end {
+            start = 0
+            end = 0
+            // Many answers at once may have made it longer.
+            if bytes.count > OutgoingQueue.usualCapacity {
+                bytes = [UInt8](repeating: 0, count: OutgoingQueue.usualCapacity)
             }
         }
         return written
     }
 
-    /// Moves what is left to the front, when that is cheap: at most as many bytes as were written since the last time.
-    private mutating func compact() {
-        guard sent > 0, sent >= count else { return }
-        bytes.removeFirst(sent)
-        sent = 0
+    private mutating func makeSpace(for count: Int) {
+        guard bytes.count - end < count else { return }
+        bytes.removeFirst(start)
+        end -= start
+        start = 0
+        bytes.append(contentsOf: repeatElement(0, count: max(OutgoingQueue.usualCapacity, end + count) - bytes.count))
     }
 }

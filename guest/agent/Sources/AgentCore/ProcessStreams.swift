@@ -6,8 +6,6 @@ struct ProcessStreams {
     /// What becomes the process's 0, 1 and 2; closed here once the process has them.
     let child: (input: Descriptor, output: Descriptor, error: Descriptor)
     let input: InputSink
-    /// The agent's end of stdin, when there is one to watch.
-    let inputDescriptor: Descriptor?
     let outputs: [OutputSource]
     let terminal: Descriptor?
 
@@ -21,7 +19,6 @@ struct ProcessStreams {
             let terminal = try Terminal(in: terminals, size: size, owner: owner)
             child = (terminal.peer, terminal.peer, terminal.peer)
             self.terminal = terminal.master
-            inputDescriptor = nil
             // Closing is left to the last owner: the same descriptor carries the output.
             input = InputSink(specification.takesInput ? terminal.master : nil, isTerminal: true) { _ in }
             outputs = [OutputSource(terminal.master, channel: .output, stream: stream, isTerminal: true)]
@@ -35,11 +32,9 @@ struct ProcessStreams {
             let (reading, writing) = try Descriptor.pipe(nonblocking: .writing)
             child = (reading, output.writing, error.writing)
             ends.append(reading)
-            inputDescriptor = writing
             input = InputSink(writing, isTerminal: false) { [unowned loop] in loop.forget($0) }
         } else {
             child = (null, output.writing, error.writing)
-            inputDescriptor = nil
             input = InputSink(nil, isTerminal: false) { _ in }
         }
         outputs = [

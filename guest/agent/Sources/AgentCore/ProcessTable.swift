@@ -127,9 +127,9 @@ final class ProcessTable {
             streams: streams.child, isTerminal: streams.terminal != nil, controlGroup: leaf)
         do throws(StartFailure) {
             let (pid, report) = try start.fork()
-            let process = RunningProcess(stream: stream, pid: pid, streams: streams, leaf: leaf, report: report)
+            let process = RunningProcess(stream: stream, pid: pid, streams: streams, leaf: leaf)
             try needed { () throws(AgentError) in
-                try loop.watch(report.pipe, for: .input) { [self, unowned process] _ in heard(from: process) }
+                try loop.watch(report.pipe, for: .input) { [self, unowned process] _ in heard(report, from: process) }
             }
             return process
         } catch {
@@ -143,9 +143,9 @@ final class ProcessTable {
         do throws(UserDatabase.LookupError) {
             return try users.identity(for: user)
         } catch .noSuchUser(let name) {
-            throw StartFailure(.noSuchUser, "there is no user \(name) in /etc/passwd")
+            throw StartFailure(.noSuchUser, "there is no user \(name) in a readable /etc/passwd")
         } catch .noSuchGroup(let name) {
-            throw StartFailure(.noSuchGroup, "there is no group \(name) in /etc/group")
+            throw StartFailure(.noSuchGroup, "there is no group \(name) in a readable /etc/group")
         } catch {
             throw StartFailure(.noResources, "user \(user) is in more groups than a process can have")
         }
@@ -157,9 +157,9 @@ final class ProcessTable {
     }
 
     /// The report pipe ended, because the program runs, or said why it does not.
-    private func heard(from process: RunningProcess) {
-        loop.forget(process.report.pipe)
-        if let failure = process.report.failure() {
+    private func heard(_ report: StartReport, from process: RunningProcess) {
+        loop.forget(report.pipe)
+        if let failure = report.failure() {
             port.send(.failed(stream: process.stream, failure))
             return forget(process)
         }
@@ -183,7 +183,7 @@ final class ProcessTable {
             for source in process.outputs {
                 try loop.watch(source.source, for: .input) { [self, unowned source] _ in becameReadable([source]) }
             }
-            if let input = process.inputDescriptor {
+            if let input = process.input.descriptor {
                 try loop.watch(input, for: .output) { [self, unowned process] _ in
                     returnCredit(process.input.becameWritable(), of: process.stream)
                 }

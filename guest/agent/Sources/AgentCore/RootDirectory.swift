@@ -18,8 +18,7 @@ struct RootDirectory {
     }
 
     /// Reads a regular file.
-    /// - Returns: `nil` when there is none, or none on the root's own file system.
-    /// - Throws: ``AgentError/refused(_:)`` when it is longer than `limit` bytes.
+    /// - Returns: `nil` when there is none on the root's own file system, or one longer than `limit` bytes.
     func contents(of path: String, upTo limit: Int) throws(AgentError) -> [UInt8]? {
         let file: Descriptor
         do throws(AgentError) {
@@ -29,10 +28,7 @@ struct RootDirectory {
         }
         var status = stat()
         guard fstat(file.number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        guard let bytes = try file.readAll(upTo: limit, from: path) else {
-            throw .refused("\(path) in the image is larger than \(limit) bytes")
-        }
-        return bytes
+        return try file.readAll(upTo: limit, from: path)
     }
 
     /// Whether a path leads to something, its symbolic links followed.

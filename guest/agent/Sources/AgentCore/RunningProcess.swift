@@ -15,26 +15,22 @@ final class RunningProcess {
     let stream: UInt32
     let pid: pid_t
     let input: InputSink
-    let inputDescriptor: Descriptor?
     let outputs: [OutputSource]
     let terminal: Descriptor?
     let leaf: ControlGroups.Leaf?
-    let report: StartReport
     var state = State.starting(nil)
     var deadline: UInt64?
     var timedOut = false
 
     init(
-        stream: UInt32, pid: pid_t, streams: ProcessStreams, leaf: ControlGroups.Leaf?, report: StartReport
+        stream: UInt32, pid: pid_t, streams: ProcessStreams, leaf: ControlGroups.Leaf?
     ) {
         self.stream = stream
         self.pid = pid
         input = streams.input
-        inputDescriptor = streams.inputDescriptor
         outputs = streams.outputs
         terminal = streams.terminal
         self.leaf = leaf
-        self.report = report
     }
 
     /// Sends a signal to the process group; a process that does not run its program yet is alone in it.

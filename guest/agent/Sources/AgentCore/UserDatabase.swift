@@ -1,7 +1,7 @@
 /// The image's own passwd and group files, read as hostile input: a line that is not well formed does not exist.
 struct UserDatabase {
     /// The largest file that is read, in bytes.
-    static let largestFile = 4_194_304
+    static let largestFile = 1_048_576
     /// The most supplementary groups a process can have.
     static let mostGroups = 65_536
 

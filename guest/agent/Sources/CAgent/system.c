@@ -100,4 +100,6 @@ int agent_open_device_events(void) {
     return descriptor;
 }
 
+int agent_open_process(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
 int agent_restart(void) { return reboot(RB_AUTOBOOT); }

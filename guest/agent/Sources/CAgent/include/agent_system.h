@@ -41,6 +41,9 @@ int agent_bring_up(const char *interface);
 /// Makes a non-blocking, close-on-exec netlink socket that receives the kernel's device events.
 int agent_open_device_events(void);
 
+/// Opens a descriptor that becomes readable when the process ends.
+int agent_open_process(pid_t pid);
+
 /// Restarts the machine at once. Returns only on failure.
 int agent_restart(void);
 

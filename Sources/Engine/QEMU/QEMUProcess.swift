@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// The kernel ties the engine's life to the thread that made it, so that thread lives as long as the engine. It reads
 /// the control socket and the engine's messages all the while: neither can fill up.
-final class EngineProcess: Sendable {
+final class QEMUProcess: Sendable {
     /// The engine's process number.
     let pid: Int32
     /// What the engine says: the reading end of a pipe that this process fills and never waits for.
@@ -34,10 +34,13 @@ final class EngineProcess: Sendable {
     }
 
     /// How long the engine may take to answer.
-    private static let patience = Duration.seconds(10)
+    private let patience: Duration
 
-    private init(_ process: JailedProcess, control: Descriptor, messages: Descriptor, wakeup: (Descriptor, Descriptor))
-    {
+    private init(
+        _ process: JailedProcess, control: Descriptor, messages: Descriptor, wakeup: (Descriptor, Descriptor),
+        patience: Duration
+    ) {
+        self.patience = patience
         self.process = process
         pid = process.pid
         self.control = control
@@ -49,13 +52,14 @@ final class EngineProcess: Sendable {
     /// - Parameters:
     ///   - control: the host's end of the control socket.
     ///   - messages: the reading end of the pipe that is the engine's standard error.
+    ///   - patience: how long it may take to answer a command.
     static func start(
-        _ jail: EngineJail, control: Descriptor, messages: Descriptor
-    ) async throws(EngineError) -> (EngineProcess, Walls) {
+        _ jail: EngineJail, control: Descriptor, messages: Descriptor, patience: Duration = .seconds(10)
+    ) async throws(EngineError) -> (QEMUProcess, Walls) {
         let result = await withCheckedContinuation { continuation in
             do throws(SystemError) {
                 try DedicatedThread.start {
-                    let started = Result { () throws(EngineError) in try launch(jail, control, messages) }
+                    let started = Result { () throws(EngineError) in try launch(jail, control, messages, patience) }
                     continuation.resume(returning: started.map { ($0.0, $0.1) })
                     if case .success(let (process, _, loop)) = started { loop.run(process) }
                 }
@@ -65,8 +69,8 @@ final class EngineProcess: Sendable {
     }
 
     private static func launch(
-        _ jail: EngineJail, _ control: Descriptor, _ messages: Descriptor
-    ) throws(EngineError) -> (EngineProcess, Walls, Loop) {
+        _ jail: EngineJail, _ control: Descriptor, _ messages: Descriptor, _ patience: Duration
+    ) throws(EngineError) -> (QEMUProcess, Walls, Loop) {
         do {
             let forwarded = try Descriptor.pipe()
             let wakeup = try Descriptor.pipe()
@@ -74,7 +78,8 @@ final class EngineProcess: Sendable {
                 try descriptor.setNonblocking(true)
             }
             let (process, walls) = try jail.start()
-            let engine = EngineProcess(process, control: control, messages: forwarded.read, wakeup: wakeup)
+            let engine = QEMUProcess(
+                process, control: control, messages: forwarded.read, wakeup: wakeup, patience: patience)
             return (engine, walls, Loop(messages: messages, forwarded: forwarded.write))
         } catch {
             throw error as? EngineError
@@ -90,7 +95,7 @@ final class EngineProcess: Sendable {
                 guard state.exit == nil else { return false }
                 state.lastID += 1
                 state.pending[state.lastID] = Pending(
-                    command: command, deadline: .now + Self.patience, continuation: continuation)
+                    command: command, deadline: .now + patience, continuation: continuation)
                 state.outgoing += Array("{\"execute\":\"\(command)\",\"id\":\(state.lastID)}\n".utf8)
                 return true
             }
@@ -120,7 +125,7 @@ final class EngineProcess: Sendable {
     }
 }
 
-extension EngineProcess {
+extension QEMUProcess {
     /// What the engine's thread does from the start of the engine to its end.
     private struct Loop {
         let messages: Descriptor
@@ -135,7 +140,7 @@ extension EngineProcess {
         }
 
         /// Works until the engine has ended.
-        consuming func run(_ engine: EngineProcess) {
+        consuming func run(_ engine: QEMUProcess) {
             var loop = self
             var controlOpen = true
             var messagesOpen = true
@@ -170,10 +175,11 @@ extension EngineProcess {
         }
 
         /// Sends what waits and takes what has come; whether the channel is still of use.
-        private mutating func serveControl(_ engine: EngineProcess) -> Bool {
+        private mutating func serveControl(_ engine: QEMUProcess) -> Bool {
             engine.sendOutgoing()
             guard let bytes = read(engine.control) else { return false }
-            guard let complete = lines.lines(bytes), complete.allSatisfy(engine.handle) else {
+            let commands = engine.state.withLock { $0.lastID }
+            guard let complete = lines.lines(bytes, commands: commands), complete.allSatisfy(engine.handle) else {
                 tail += Array("\nthe engine broke the control protocol and was killed\n".utf8)
                 engine.kill()
                 return false
@@ -240,7 +246,7 @@ extension EngineProcess {
             return late.values
         }
         for pending in overdue {
-            let reason = "no answer within \(Self.patience.components.seconds) seconds"
+            let reason = "no answer within \(patience.components.seconds) seconds"
             pending.continuation.resume(returning: .failure(.control(command: pending.command, reason: reason)))
         }
     }

@@ -1,0 +1,25 @@
+import Glibc
+import Testing
+
+/// What `make test` built for the suites that run real machines, and told them in the environment.
+enum Built {
+    /// The folder of the release executables.
+    static let executables = variable("SANDPIPER_TEST_EXECUTABLES")
+    /// The folder of the images.
+    static let images = variable("SANDPIPER_TEST_IMAGES")
+
+    /// The path of an image's archive.
+    static func image(_ name: String) -> String { "\(images ?? "")/\(name)" }
+
+    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// Needs what `make test` builds; `swift test` by itself leaves the test out.
+    static var needsMachines: Self {
+        .enabled(if: Built.executables != nil && Built.images != nil, "run by 'make test', which builds what it needs")
+    }
+
+    /// Does what only root may do on the host.
+    static func needsRoot(_ reason: Comment) -> Self { .enabled(if: geteuid() == 0, reason) }
+}
