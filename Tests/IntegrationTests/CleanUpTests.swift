@@ -8,10 +8,12 @@ import Testing
     static let moments: [Int?] = [0, 20, 150, 700, nil]
 
     @Test(
-        "a signal at any moment ends the command with everything it started", arguments: [SIGINT, SIGTERM, SIGHUP], moments)
+        "a signal at any moment ends the command with everything it started", arguments: [SIGINT, SIGTERM, SIGHUP],
+        moments)
     func signalled(signal: Int32, moment: Int?) async throws {
         try await TestHome.with { home in
-            let outcome = try await home.sandpiper("run", "busybox", "--", "sh", "-c", "echo up; exec sleep 1000") { command in
+            let outcome = try await home.sandpiper("run", "busybox", "--", "sh", "-c", "echo up; exec sleep 1000") {
+                command in
                 if let moment {
                     try await Task.sleep(for: .milliseconds(moment))
                 } else {

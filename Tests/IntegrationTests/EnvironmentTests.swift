@@ -12,10 +12,13 @@ import Testing
                 PASSED=through sandpiper run --env-file list -e BOTH=option -e EMPTY= -e EQUALS=a=b busybox -- env
                 """)
             let variables = Set(outcome.lines)
-            for expected in ["FROM_FILE=one two", "BOTH=option", "PASSED=through", "EMPTY=", "EQUALS=a=b", "PATH=/bin", "HOME=/root"] {
+            for expected in [
+                "FROM_FILE=one two", "BOTH=option", "PASSED=through", "EMPTY=", "EQUALS=a=b", "PATH=/bin", "HOME=/root",
+            ] {
                 #expect(variables.contains(expected), "\(outcome.output)\(outcome.error)")
             }
-            #expect(!variables.contains { $0.hasPrefix("ABSENT") || $0.hasPrefix("TERM=") || $0.hasPrefix("SANDPIPER") })
+            #expect(
+                !variables.contains { $0.hasPrefix("ABSENT") || $0.hasPrefix("TERM=") || $0.hasPrefix("SANDPIPER") })
         }
     }
 
@@ -29,7 +32,9 @@ import Testing
                 umoci config --image layout:latest --clear config.env --config.cmd /bin/env &&
                 tar -cf bare.tar -C layout . && sandpiper load --name bare bare.tar && sandpiper run bare
                 """)
-            #expect(outcome.lines.contains("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), "\(outcome.error)")
+            #expect(
+                outcome.lines.contains("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+                "\(outcome.error)")
         }
     }
 
@@ -40,7 +45,8 @@ import Testing
             #expect(plain.output == "hello layers\n", "\(plain.error)")
             let overridden = try await home.sandpiper(
                 "run", "-e", "GREETING=hi", "localhost/layers", "echo $GREETING; pwd; id -un; id -gn; echo $HOME")
-            #expect(overridden.lines == ["hi", "/home/worker", "worker", "readers", "/home/worker"], "\(overridden.error)")
+            #expect(
+                overridden.lines == ["hi", "/home/worker", "worker", "readers", "/home/worker"], "\(overridden.error)")
         }
     }
 

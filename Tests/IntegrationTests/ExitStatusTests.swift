@@ -49,7 +49,8 @@ import Testing
         try await TestHome.with { home in
             let clock = ContinuousClock()
             let start = clock.now
-            let outcome = try await home.busybox("trap '' TERM; echo up; sleep 1000 & wait", options: ["--timeout", "1.5s"])
+            let outcome = try await home.busybox(
+                "trap '' TERM; echo up; sleep 1000 & wait", options: ["--timeout", "1.5s"])
             #expect(outcome.status == 124)
             #expect(outcome.output == "up\n")
             #expect(clock.now - start < .seconds(60))

@@ -34,7 +34,8 @@ import Testing
     @Test("a guest that fills its disk is told so, and the host's file stays within the limit")
     func fullDisk() async throws {
         try await TestHome.with { home in
-            let script = "dd if=/dev/zero of=/full bs=1M 2>&1 | grep -o 'No space left on device'; sync; echo full; sleep 1000"
+            let script =
+                "dd if=/dev/zero of=/full bs=1M 2>&1 | grep -o 'No space left on device'; sync; echo full; sleep 1000"
             _ = try await home.sandpiper("run", "--disk", "64m", "busybox", "--", "sh", "-c", script) { command in
                 try await command.expectLine("No space left on device")
                 try await command.expectLine("full")
@@ -70,15 +71,15 @@ import Testing
     @Test("a flood on the guest's console stays bounded on the host, and its end can be read")
     func console() async throws {
         try await TestHome.with { home in
-            let script = "seq -f 'line %.0f' 100000 >/dev/console; echo done; sleep 1000"
+            let script = "seq 60000 >/dev/console; echo done; sleep 1000"
             _ = try await home.sandpiper("run", "--name", "loud", "busybox", "--", "sh", "-c", script) { command in
                 try await command.expectLine("done")
                 let sandbox = try #require(home.sandboxes.first { $0.hasPrefix("sandboxes/") })
                 let size = try await home.host("cat '\(home.path)/\(sandbox)'/console.log* | wc -c").lines
-                #expect(size.compactMap { Int($0) }.allSatisfy { $0 > 0 && $0 <= 512 << 10 }, "\(size)")
+                #expect(size.compactMap { Int($0) }.allSatisfy { $0 > 0 && $0 <= 256 << 10 }, "\(size)")
                 let logs = try await home.sandpiper("logs", "--console", "loud")
                 #expect(logs.status == 0)
-                #expect(logs.lines.contains("line 99000"))
+                #expect(logs.lines.contains("59000"))
                 command.signal(SIGTERM)
             }
         }

@@ -15,7 +15,9 @@ final class Pseudoterminal: Sendable {
     init() throws {
         let master = try Descriptor(opening: "/dev/ptmx", O_RDWR | O_NOCTTY)
         var locked: Int32 = 0
-        guard ioctl(master.rawValue, 0x4004_5431 /* TIOCSPTLCK */, &locked) == 0 else { throw SystemError("unlock a terminal") }
+        guard ioctl(master.rawValue, 0x4004_5431 /* TIOCSPTLCK */, &locked) == 0 else {
+            throw SystemError("unlock a terminal")
+        }
         let number = ioctl(master.rawValue, 0x5441 /* TIOCGPTPEER */, O_RDWR | O_NOCTTY | O_CLOEXEC)
         guard number >= 0 else { throw SystemError("open a terminal") }
         slave = Descriptor(owning: number)

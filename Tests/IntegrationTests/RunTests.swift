@@ -33,7 +33,8 @@ import Testing
     @Test("options after the image are the command's", arguments: [[], ["--"]])
     func commandOptions(separator: [String]) async throws {
         try await TestHome.with { home in
-            let outcome = try await home.sandpiper(["run", "busybox"] + separator + ["echo", "-e", "--name", "-i", "--"])
+            let outcome = try await home.sandpiper(
+                ["run", "busybox"] + separator + ["echo", "-e", "--name", "-i", "--"])
             #expect(outcome.output == "--name -i --\n")
             #expect(outcome.status == 0)
         }
@@ -42,7 +43,9 @@ import Testing
     @Test("a command's arguments arrive byte for byte")
     func arguments() async throws {
         try await TestHome.with { home in
-            let arguments = ["", " two  spaces ", "line\nfeed", "*?$`'\"\\", "ünïcödé ☃", String(repeating: "x", count: 100_000)]
+            let arguments = [
+                "", " two  spaces ", "line\nfeed", "*?$`'\"\\", "ünïcödé ☃", String(repeating: "x", count: 100_000),
+            ]
             let outcome = try await home.sandpiper(["run", "busybox", "--", "printf", "<%s>"] + arguments)
             #expect(outcome.output == arguments.map { "<\($0)>" }.joined())
         }

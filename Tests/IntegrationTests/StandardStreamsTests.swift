@@ -24,7 +24,8 @@ import Testing
     @Test("a command that never reads its stdin ends at once, however much waits there")
     func unreadInput() async throws {
         try await TestHome.with { home in
-            let outcome = try await home.host("head -c 50000000 /dev/zero | sandpiper run -i busybox -- sh -c 'sleep 1; exit 3'")
+            let outcome = try await home.host(
+                "head -c 50000000 /dev/zero | sandpiper run -i busybox -- sh -c 'sleep 1; exit 3'")
             #expect(outcome.status == 3, "\(outcome.error)")
         }
     }
@@ -32,7 +33,8 @@ import Testing
     @Test("stdin that never ends does not keep a command that ends")
     func endlessInput() async throws {
         try await TestHome.with { home in
-            let outcome = try await home.host("mkfifo input; sandpiper run -i busybox -- head -n 1 <>input & echo line >input; wait $!")
+            let outcome = try await home.host(
+                "mkfifo input; sandpiper run -i busybox -- head -n 1 <>input & echo line >input; wait $!")
             #expect(outcome.output == "line\n", "\(outcome.error)")
             #expect(outcome.status == 0)
         }
@@ -41,7 +43,8 @@ import Testing
     @Test("the end of stdin reaches a command that waits for it")
     func endOfInput() async throws {
         try await TestHome.with { home in
-            let outcome = try await home.host("printf no-line-feed | sandpiper run -i busybox -- sh -c 'cat; echo; cat; echo ended'")
+            let outcome = try await home.host(
+                "printf no-line-feed | sandpiper run -i busybox -- sh -c 'cat; echo; cat; echo ended'")
             #expect(outcome.lines == ["no-line-feed", "ended"])
         }
     }
@@ -52,7 +55,8 @@ import Testing
     func closed(redirection: String, output: String, error: String) async throws {
         try await TestHome.with { home in
             let outcome = try await home.host(
-                "timeout 20 sandpiper run -i busybox -- sh -c 'cat; echo out; echo err >&2; exit 4' </dev/null \(redirection)")
+                "timeout 20 sandpiper run -i busybox -- sh -c 'cat; echo out; echo err >&2; exit 4' </dev/null \(redirection)"
+            )
             #expect(outcome.output == output)
             #expect(outcome.error == error)
             // A program that writes where nothing is gets an error, as it would get from write(2).
@@ -83,7 +87,9 @@ import Testing
                 """
             let outcome = try await home.host(script)
             #expect(outcome.lines.prefix(5) == ["line 1", "line 2", "line 3", "line 4", "line 5"])
-            let peaks = outcome.lines.dropFirst(5).compactMap { $0.split(separator: " ").dropLast().last }.compactMap { Int($0) }
+            let peaks = outcome.lines.dropFirst(5).compactMap { $0.split(separator: " ").dropLast().last }.compactMap {
+                Int($0)
+            }
             #expect(peaks.count == 2)
             #expect(peaks.allSatisfy { $0 < Self.memoryLimit << 10 }, "\(peaks) KiB")
             try await home.waitForProcesses()
@@ -94,7 +100,8 @@ import Testing
     @Test("memory stays flat under 100 MB of output that is read slowly")
     func flatMemory() async throws {
         try await TestHome.with { home in
-            _ = try await home.sandpiper("run", "busybox", "--", "sh", "-c", "yes | head -c 100000000; sleep 1000") { command in
+            _ = try await home.sandpiper("run", "busybox", "--", "sh", "-c", "yes | head -c 100000000; sleep 1000") {
+                command in
                 var count = 0
                 while count < 50_000_000 / 2, try await command.line() != nil { count += 1 }
                 let client = HostProcess(pid: command.pid)

@@ -18,7 +18,9 @@ import Testing
                 try terminal.type("until [ \"$(stty size)\" = '50 132' ]; do :; done; echo resi''zed\r")
                 await terminal.see("resized")
                 // The foreground job is told, too.
-                try terminal.type(#"python3 -c 'import signal; signal.pthread_sigmask(0, [28]); print("wai" + "ting", flush=True); print(signal.sigwait([28]))'"# + "\r")
+                try terminal.type(
+                    #"python3 -c 'import signal; signal.pthread_sigmask(0, [28]); print("wai" + "ting", flush=True); print(signal.sigwait([28]))'"#
+                        + "\r")
                 await terminal.see("waiting")
                 try terminal.resize(rows: 30, columns: 100)
                 await terminal.see("28\r\n")
@@ -44,7 +46,9 @@ import Testing
         try await TestHome.with { home in
             let terminal = try Pseudoterminal()
             _ = try await terminal.run(
-                home.command(["run", "-it", "busybox", "--", "sh", "-c", "stty raw -echo; echo go; head -c 1 | hexdump -C"])
+                home.command([
+                    "run", "-it", "busybox", "--", "sh", "-c", "stty raw -echo; echo go; head -c 1 | hexdump -C",
+                ])
             ) { _ in
                 await terminal.see("go")
                 try terminal.type("k")
@@ -58,7 +62,9 @@ import Testing
         try await TestHome.with { home in
             let terminal = try Pseudoterminal()
             let mode = try await terminal.mode()
-            let status = try await terminal.run(home.command(["run", "-it", "busybox", "--", "sh", "-c", "echo up; sleep 1000"])) { pid in
+            let status = try await terminal.run(
+                home.command(["run", "-it", "busybox", "--", "sh", "-c", "echo up; sleep 1000"])
+            ) { pid in
                 await terminal.see("up")
                 let raw = try await terminal.mode()
                 #expect(raw != mode)
@@ -75,7 +81,9 @@ import Testing
     func closed() async throws {
         try await TestHome.with { home in
             let terminal = try Pseudoterminal()
-            let status = try await terminal.run(home.command(["run", "-it", "busybox", "--", "sh", "-c", "echo up; sleep 1000"])) { _ in
+            let status = try await terminal.run(
+                home.command(["run", "-it", "busybox", "--", "sh", "-c", "echo up; sleep 1000"])
+            ) { _ in
                 await terminal.see("up")
                 terminal.hangUp()
             }
@@ -86,7 +94,8 @@ import Testing
     @Test("-t without -i gives the command a terminal, and keeps stdin")
     func withoutInput() async throws {
         try await TestHome.with { home in
-            let outcome = try await home.sandpiper("run", "-t", "busybox", "--", "sh", "-c", "tty <&1; stty size <&1; echo err >&2")
+            let outcome = try await home.sandpiper(
+                "run", "-t", "busybox", "--", "sh", "-c", "tty <&1; stty size <&1; echo err >&2")
             #expect(outcome.output == "/dev/pts/0\r\n24 80\r\nerr\r\n", "\(outcome.error)")
         }
     }
