@@ -100,10 +100,12 @@ import Testing
     @Test("memory stays flat under 100 MB of output that is read slowly")
     func flatMemory() async throws {
         try await TestHome.with { home in
-            _ = try await home.sandpiper("run", "busybox", "--", "sh", "-c", "yes | head -c 100000000; sleep 1000") {
+            _ = try await home.sandpiper(
+                "run", "busybox", "--", "sh", "-c", "yes $(printf %0999d 7) | head -c 100000000; sleep 1000"
+            ) {
                 command in
                 var count = 0
-                while count < 50_000_000 / 2, try await command.line() != nil { count += 1 }
+                while count < 90_000, try await command.line() != nil { count += 1 }
                 let client = HostProcess(pid: command.pid)
                 let supervisor = try home.process(named: "sandpiper-super")
                 #expect(try client.peakMemory() < Self.memoryLimit)
