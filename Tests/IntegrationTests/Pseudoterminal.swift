@@ -14,11 +14,12 @@ final class Pseudoterminal: Sendable {
     /// Opens a terminal of 24 lines of 80 columns.
     init() throws {
         let master = try Descriptor(opening: "/dev/ptmx", O_RDWR | O_NOCTTY)
+        // TIOCSPTLCK and TIOCGPTPEER, which Swift does not see.
         var locked: Int32 = 0
-        guard ioctl(master.rawValue, 0x4004_5431 /* TIOCSPTLCK */, &locked) == 0 else {
+        guard ioctl(master.rawValue, 0x4004_5431, &locked) == 0 else {
             throw SystemError("unlock a terminal")
         }
-        let number = ioctl(master.rawValue, 0x5441 /* TIOCGPTPEER */, O_RDWR | O_NOCTTY | O_CLOEXEC)
+        let number = ioctl(master.rawValue, 0x5441, O_RDWR | O_NOCTTY | O_CLOEXEC)
         guard number >= 0 else { throw SystemError("open a terminal") }
         slave = Descriptor(owning: number)
         hungUp = try EventDescriptor()

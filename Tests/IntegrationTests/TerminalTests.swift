@@ -25,7 +25,7 @@ import Testing
                 try terminal.resize(rows: 30, columns: 100)
                 await terminal.see("28\r\n")
                 // Control-C reaches the job, not the shell and not the client.
-                try terminal.type("echo be''fore; sleep 1000; echo status $?\r")
+                try terminal.type("sh -c \"echo be''fore; exec sleep 1000\"\r")
                 await terminal.see("before")
                 try terminal.type("\u{3}")
                 await terminal.see("# ")

@@ -46,7 +46,7 @@ struct HostProcess: CustomStringConvertible {
     var description: String { "\(pid) \(name)" }
 
     /// Its name, at most 15 bytes.
-    var name: String { text("comm").trimmingSuffix("\n") }
+    var name: String { text("comm").split(separator: "\n").first.map { String($0) } ?? "" }
 
     /// Its environment; empty when it may not be read.
     var environment: [String] { text("environ").split(separator: "\0").map { String($0) } }
@@ -54,13 +54,8 @@ struct HostProcess: CustomStringConvertible {
     /// A field of `/proc/PID/status`.
     func status(_ field: String) throws -> String {
         let line = text("status").split(separator: "\n").first { $0.hasPrefix("\(field):") }
-        return try #require(line).dropFirst(field.count + 1).trimmingSpaces()
-    }
-
-    /// The most memory it has ever had, in MiB.
-    func peakMemory() throws -> Int {
-        let text = try status("VmHWM").trimmingSuffix(" kB")
-        return try #require(Int(text)) >> 10
+        return try #require(line).dropFirst(field.count + 1).split(whereSeparator: \.isWhitespace).joined(
+            separator: " ")
     }
 
     /// The targets of its open descriptors, by number; empty when they may not be read.
@@ -101,15 +96,5 @@ struct HostProcess: CustomStringConvertible {
             } catch { continuation.resume(throwing: error) }
         }
         #expect(ended, "\(self) goes on")
-    }
-}
-
-extension StringProtocol {
-    fileprivate func trimmingSuffix(_ suffix: String) -> String {
-        hasSuffix(suffix) ? String(dropLast(suffix.count)) : String(self)
-    }
-
-    fileprivate func trimmingSpaces() -> String {
-        split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 }
