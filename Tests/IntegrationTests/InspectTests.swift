@@ -54,4 +54,27 @@ import Testing
             }
         }
     }
+
+    @Test("doctor names each prerequisite with its state and, where it is lacking, its cure")
+    func doctor() async throws {
+        try await TestHome.with { home in
+            let outcome = try await home.sandpiper("doctor")
+            #expect(outcome.status == 0, "\(outcome.output)")
+            for name in ["KVM", "engine", "wall: files", "guest kernel", "mke2fs"] {
+                #expect(outcome.output.contains(name))
+            }
+            let json = try await home.sandpiper("doctor", "--format", "json")
+            #expect(json.output.hasPrefix("["))
+            #expect(try await home.sandpiper("doctor", "--bogus").status == 125)
+        }
+    }
+
+    @Test("doctor fails when no sandbox can run, and says what to do")
+    func doctorWithoutKernel() async throws {
+        try await TestHome.with { home in
+            let outcome = try await home.host("SANDPIPER_KERNEL=/nonexistent sandpiper doctor")
+            #expect(outcome.status == 1)
+            #expect(outcome.output.contains("/nonexistent cannot be read\n         to do: "))
+        }
+    }
 }
