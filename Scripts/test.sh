@@ -62,7 +62,8 @@ if [ "$(id -u)" = 0 ]; then
   bundle=$(swift build --show-bin-path)
   open=$stage/open
   mkdir -p "$open"/{bundle,executables/guest,images,home,tmp}
-  cp --recursive "$bundle"/*.xctest "$open/bundle/"
+  # With the programs that tests start from beside it.
+  cp --recursive "$bundle"/*.xctest "$bundle"/{sandpiper-image,jail-probe,engine-holder} "$open/bundle/"
   find "$bundle" -maxdepth 1 -name '*.resources' -exec cp --recursive {} "$open/bundle/" \;
   # The bundle finds the toolchain's libraries beside itself as well, should the toolchain be out of reach.
   ldd "$open/bundle"/*.xctest | awk '/\/swift\// { print $3 }' | xargs --no-run-if-empty cp --target-directory="$open/bundle"

@@ -20,6 +20,8 @@ struct SandpiperImage: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
+        } catch let status as ExitCode {
+            Glibc.exit(status.rawValue)
         } catch {
             // Help and version are errors to the parser; they go to stdout. All others are one line and Docker's status.
             if exitCode(for: error).isSuccess { exit(withError: error) }

@@ -45,6 +45,8 @@ import Testing
                 try await command.expectLine("up")
                 let victims = try processes.map { try home.process(named: $0) }
                 victims.forEach { $0.kill() }
+                // A dying process keeps its locks to its last moment.
+                for victim in victims { try await victim.waitForEnd() }
             }
             if let message {
                 #expect(outcome.status == 125)
