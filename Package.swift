@@ -36,10 +36,10 @@ let package = Package(
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
-        // Floor 2
-        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
+        // Floor 2
+        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         // Floor 3
         .target(
             name: "ImageImport",
