@@ -60,10 +60,16 @@ struct QMPLineReader {
     mutating func lines(_ bytes: some Collection<UInt8>, commands: Int = 0) -> [[UInt8]]? {
         total += bytes.count
         guard total <= Self.allowance.unasked + Self.allowance.perCommand * commands else { return nil }
-        rest.append(contentsOf: bytes)
-        var parts = rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        rest = Array(parts.popLast() ?? [])
-        guard rest.count <= Self.longestLine, parts.allSatisfy({ $0.count <= Self.longestLine }) else { return nil }
-        return parts.map { Array($0) }.filter { !$0.isEmpty && $0 != [UInt8(ascii: "\r")] }
+        var lines: [[UInt8]] = []
+        for byte in bytes {
+            if byte == UInt8(ascii: "\n") {
+                if !rest.isEmpty && rest != [UInt8(ascii: "\r")] { lines.append(rest) }
+                rest = []
+            } else {
+                guard rest.count < Self.longestLine else { return nil }
+                rest.append(byte)
+            }
+        }
+        return lines
     }
 }
