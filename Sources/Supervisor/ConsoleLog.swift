@@ -47,9 +47,8 @@ actor ConsoleLog {
     /// The last lines, printable, for an error message.
     func tail(lines: Int = 5) -> String {
         let bytes = (try? FileTree.read(path, limit: 2 * Self.limit)) ?? []
-        let text = String(decoding: bytes.suffix(4096), as: UTF8.self)
-        let printable = text.unicodeScalars.filter { $0 == "\n" || $0.properties.generalCategory != .control }
-        return String(String.UnicodeScalarView(printable)).split(separator: "\n").suffix(lines).joined(separator: "\n")
+        let text = String(decoding: bytes.suffix(4096), as: UTF8.self).printable
+        return text.split(separator: "\n").suffix(lines).joined(separator: "\n")
     }
 }
 

@@ -27,6 +27,7 @@ final class ProcessClient {
     private var timings: Timings?
 
     private var decoder = FrameDecoder()
+    private var buffer = [UInt8](repeating: 0, count: 262_144)
     private var isRunning = false
     private var takesInput: Bool
     private var inputCredit = Int(FlowWindow.initial)
@@ -105,7 +106,6 @@ final class ProcessClient {
     // MARK: From the sandbox
 
     private func receive() throws {
-        var buffer = [UInt8](repeating: 0, count: 262_144)
         let count = try buffer.withUnsafeMutableBytes { try supervisor.control.read(into: $0) }
         guard count > 0 else { throw Failure("the sandbox's supervisor ended unexpectedly") }
         decoder.append(buffer[..<count])

@@ -197,9 +197,7 @@ extension QEMUProcess {
 
         /// The last messages without anything that a terminal would obey.
         private func text() -> String {
-            String(decoding: tail, as: UTF8.self).unicodeScalars
-                .filter { $0 == "\n" || $0.properties.generalCategory != .control }
-                .reduce(into: "") { $0.unicodeScalars.append($1) }
+            String(decoding: tail, as: UTF8.self).printable
         }
     }
 
