@@ -15,6 +15,7 @@ let package = Package(
     name: "sandpiper",
     products: [
         // For the package of the fuzzers.
+        .library(name: "Compression", targets: ["Compression"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
@@ -36,6 +37,8 @@ let package = Package(
         .systemLibrary(name: "CZstd"),
         // Floor 1
         .target(name: "OCI", swiftSettings: strict),
+        .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
+        .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
         .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
@@ -52,7 +55,9 @@ let package = Package(
         // Floor 3
         .target(
             name: "ImageImport",
-            dependencies: ["CISAL", "CZstd", "DiskImage", "ImageStore", "LinuxSystem", "OCI", crypto],
+            dependencies: [
+                "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+            ] + nio,
             swiftSettings: strict),
         .target(
             name: "Supervisor",
