@@ -7,6 +7,8 @@ let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .w
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
 ]
@@ -47,8 +49,8 @@ let package = Package(
         .target(
             name: "RegistryClient",
             dependencies: [
-                "OCI", .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
             swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
@@ -94,6 +96,13 @@ let package = Package(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
             swiftSettings: strict),
         .testTarget(
+            name: "RegistryClientTests",
+            dependencies: [
+                "LinuxSystem", "OCI", "RegistryClient", subprocess,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio,
+            swiftSettings: strict),
+        .testTarget(
             name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
         .testTarget(
             name: "ImageImportTests",
@@ -106,7 +115,7 @@ let package = Package(
         .testTarget(name: "CommandTests", dependencies: ["LinuxSystem", "sandpiper"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["LinuxSystem", .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: ["LinuxSystem", subprocess],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
