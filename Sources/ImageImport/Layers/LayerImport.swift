@@ -50,7 +50,7 @@ struct LayerImport: Sendable {
         let input = layer.content.input(cancellation) { bytes throws(CompressionError) in
             hasher?.update(bytes)
             stored += Int64(bytes.count)
-            do { try archive?.write(bytes) } catch { throw .system(error) }
+            do throws(SystemError) { try archive?.write(bytes) } catch { throw .system(error) }
         }
         let length = try reporting { () throws(CompressionError) in
             try compression.decompress(input, windowLog: limits.zstdWindowLog)
