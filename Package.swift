@@ -41,7 +41,7 @@ let package = Package(
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["CZstd", "LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
@@ -85,7 +85,7 @@ let package = Package(
         // Tests
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
-        .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
+        .testTarget(name: "DiskImageTests", dependencies: ["CZstd", "DiskImage", "LinuxSystem"], swiftSettings: strict),
         // The jail shows a program the system's libraries only, so the probe must not need Swift's.
         .executableTarget(
             name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
