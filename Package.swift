@@ -2,14 +2,29 @@
 import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+/// No shared library at all: what starts on the way of a sandbox saves the milliseconds of dynamic linking.
+let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
+let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
 ]
 
 let package = Package(
     name: "sandpiper",
+    products: [
+        // For the package of the fuzzers.
+        .library(name: "Compression", targets: ["Compression"]),
+        .library(name: "DiskImage", targets: ["DiskImage"]),
+        .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
+        .library(name: "OCI", targets: ["OCI"]),
+    ],
     dependencies: [
+        .package(path: "protocol"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -20,26 +35,87 @@ let package = Package(
         // Floor 0
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        .systemLibrary(name: "CISAL"),
+        .systemLibrary(name: "CZstd"),
         // Floor 1
         .target(name: "OCI", swiftSettings: strict),
+        .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
+        .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         // Floor 2
         .target(
             name: "RegistryClient",
             dependencies: [
-                "LinuxSystem", "OCI", .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "Subprocess", package: "swift-subprocess"), crypto,
+                "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
             swiftSettings: strict),
+        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
+        // Floor 3
+        .target(
+            name: "ImageImport",
+            dependencies: [
+                "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+            ] + nio,
+            swiftSettings: strict),
+        .target(
+            name: "Supervisor",
+            dependencies: [
+                "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
+            ] + nio,
+            swiftSettings: strict),
+        // Executables
+        .executableTarget(
+            name: "sandpiper",
+            dependencies: [
+                "Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser,
+            ],
+            swiftSettings: strict, linkerSettings: staticExecutable),
+        .executableTarget(
+            name: "sandpiper-supervisor",
+            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            swiftSettings: strict, linkerSettings: staticExecutable),
+        .executableTarget(
+            name: "sandpiper-image",
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "SandboxState", argumentParser],
+            swiftSettings: strict),
         // Tests
+        .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
+        .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
+        // The jail shows a program the system's libraries only, so the probe must not need Swift's.
+        .executableTarget(
+            name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
+        .executableTarget(
+            name: "engine-holder", dependencies: ["Engine", "LinuxSystem"], path: "Tests/EngineHolder",
+            swiftSettings: strict),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
+            swiftSettings: strict),
         .testTarget(
             name: "RegistryClientTests",
             dependencies: [
-                "LinuxSystem", "OCI", "RegistryClient",
+                "LinuxSystem", "OCI", "RegistryClient", subprocess,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "Subprocess", package: "swift-subprocess"),
             ] + nio,
+            swiftSettings: strict),
+        .testTarget(
+            name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "ImageImportTests",
+            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],
+            swiftSettings: strict),
+        .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
+        .testTarget(
+            name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
+            swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["LinuxSystem", "sandpiper"], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["LinuxSystem", subprocess],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
