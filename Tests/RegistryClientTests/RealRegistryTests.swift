@@ -69,7 +69,7 @@ struct RealRegistryTests {
         let image = try Image()
         let layout = try image.write(to: folder, "layout")
         try await DockerRegistry.run(in: folder) { registry in
-            try await run("skopeo", "copy", "--dest-tls-verify=false", "oci:\(layout)", "docker://\(registry.name)/a/b:1")
+            try await run("skopeo", "copy", "--preserve-digests", "--dest-tls-verify=false", "oci:\(layout)", "docker://\(registry.name)/a/b:1")
             try await home.withClient { client in
                 try await image.expectPull(client, Reference("\(registry.name)/a/b:1"))
                 try await image.expectPull(client, Reference("\(registry.name)/a/b@\(Digest.of(image.manifest))"))
@@ -96,7 +96,7 @@ struct RealRegistryTests {
                     try await client.uploadBlob(layer, to: other, mountableFrom: "a/b", from: source) == .mounted)
                 #expect(source.startCount == 0)
                 try await run(
-                    "skopeo", "copy", "--src-tls-verify=false", "docker://\(reference)", "oci:\(folder.path)/copy:1")
+                    "skopeo", "copy", "--preserve-digests", "--src-tls-verify=false", "docker://\(reference)", "oci:\(folder.path)/copy:1")
                 for blob in image.layers + [image.configuration, image.manifest] {
                     let copy = try Data(
                         contentsOf: URL(filePath: "\(folder.path)/copy/blobs/sha256/\(Digest.of(blob).hex)"))
