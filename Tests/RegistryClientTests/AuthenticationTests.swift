@@ -1,5 +1,6 @@
 import NIOHTTP1
 import OCI
+import Synchronization
 import Testing
 
 @testable import RegistryClient
@@ -17,14 +18,15 @@ struct AuthenticationTests {
         issue: @escaping @Sendable (ScriptedServer.Request, Int) -> (UInt, String),
         body: (ScriptedServer, RegistryClient) async throws -> Void
     ) async throws {
-        let (issued, used) = (Counter(), Counter())
+        let issued = Counter()
+        let used = Mutex<Set<String>>([])
         try await ScriptedServer.run { request, answer in
             let host = request.headers.first(name: "Host") ?? ""
             if request.path == "/token" {
                 let (status, text) = issue(request, issued.next())
                 return try await answer.send(status, [:], text)
             }
-            if let token = request.authorization, token.hasPrefix("Bearer good"), token == "Bearer good\(used.next())" {
+            if let token = request.authorization, token.hasPrefix("Bearer good"), used.withLock({ $0.insert(token).inserted }) {
                 return try await answer.send(200, Self.manifestType, smallManifest)
             }
             let challenge = "Bearer realm=\"http://\(host)/token\",service=\"the registry\",scope=\"repository:a/b:pull\""

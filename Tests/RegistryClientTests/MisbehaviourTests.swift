@@ -37,7 +37,10 @@ struct MisbehaviourTests {
             if index == 0 { return try await answer.send(429, ["Retry-After": "1"]) }
             try await answer.send(200, Self.manifestType, smallManifest)
         } body: { server, client in
-            try await ContinuousClock().measure { #expect(try await manifest(server, client).bytes == smallManifest) }
+            try await ContinuousClock().measure {
+                let fetched = try await manifest(server, client)
+                #expect(fetched.bytes == smallManifest)
+            }
         }
         #expect(time >= .seconds(1))
     }
@@ -90,9 +93,10 @@ struct MisbehaviourTests {
                 try await client.download(ContentDescriptor(of: blob), of: Reference("\(server.name)/a/b"), into: sink)
             }
             #expect(await sink.bytes == blob)
-            #expect(server.requests.map(\.range) == [
-                nil, "bytes=600000-3145727", "bytes=1200000-3145727", "bytes=1800000-3145727", "bytes=1800000-3145727",
-            ])
+            // What was on its way when the connection broke may be lost.
+            let starts = server.requests.map { $0.range.flatMap { Int($0.dropFirst(6).prefix { $0 != "-" }) } ?? 0 }
+            #expect(starts.count == 5 && starts == starts.sorted() && starts[1] > 0, "\(starts)")
+            #expect(server.requests.dropFirst().allSatisfy { $0.range?.hasSuffix("-3145727") == true })
         }
     }
 
@@ -170,7 +174,7 @@ struct MisbehaviourTests {
                 _ = try await client.manifest(Reference("\(server.name)/a/b@\(other)"))
             }
             #expect(message.contains("expected \(other), found \(Digest.of(smallManifest))"), "\(message)")
-            _ = try await self.message {
+            _ = try await RegistryClientTests.message {
                 _ = try await client.document(
                     ContentDescriptor(mediaType: .configuration, digest: other, size: Int64(smallManifest.count)),
                     of: Reference("\(server.name)/a/b"))
@@ -246,8 +250,10 @@ struct MisbehaviourTests {
             let body = request.path.hasSuffix("/1") ? smallManifest : Array(#"{"schemaVersion":2,"manifests":[]}"#.utf8)
             try await answer.send(200, ["Content-Type": "application/json"], body)
         } body: { server, client in
-            #expect(try await manifest(server, client).mediaType == .manifest)
-            #expect(try await client.manifest(Reference("\(server.name)/a/b:2")).mediaType == .index)
+            let (first, second) = (
+                try await manifest(server, client), try await client.manifest(Reference("\(server.name)/a/b:2")))
+            #expect(first.mediaType == .manifest)
+            #expect(second.mediaType == .index)
         }
     }
 }

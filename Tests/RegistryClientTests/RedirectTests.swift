@@ -72,7 +72,8 @@ struct RedirectTests {
             }
             try await answer.send(301, ["Location": "/moved"])
         } body: { registry, client in
-            #expect(try await client.manifest(Reference("\(registry.name)/a/b")).bytes == smallManifest)
+            let fetched = try await client.manifest(Reference("\(registry.name)/a/b"))
+            #expect(fetched.bytes == smallManifest)
         }
     }
 
@@ -93,14 +94,15 @@ struct RedirectTests {
     }
 
     @Test("from https to plain http are not followed")
-    func downgrade() throws {
-        let home = try TestHome()
-        let proxies = try ProxySettings(environment: [:])
-        let follower = RedirectFollower(transport: HTTPTransport(proxies: proxies, limits: home.options.limits))
-        let request = TransportRequest(
-            method: .GET, address: try #require(WebAddress("https://a.example/")), responseTime: .seconds(1), what: "it")
-        let failure = #expect(throws: AttemptFailure.self) { try follower.next("http://a.example/", request, []) }
-        #expect(failure?.error.description.contains("from https to plain http") == true)
-        #expect(try follower.next("https://b.example/", request, []).text == "https://b.example/")
+    func downgrade() async throws {
+        try await home.withClient { client in
+            let follower = client.session.redirects
+            let request = TransportRequest(
+                method: .GET, address: try #require(WebAddress("https://a.example/")), responseTime: .seconds(1),
+                what: "it")
+            let failure = #expect(throws: AttemptFailure.self) { try follower.next("http://a.example/", request, []) }
+            #expect(failure?.error.description.contains("from https to plain http") == true)
+            #expect(try follower.next("https://b.example/", request, []).text == "https://b.example/")
+        }
     }
 }
