@@ -6,7 +6,7 @@ import OCI
 import RegistryClient
 
 /// Why an image could not be brought in. The store is as it was before.
-public enum ImageImportError: Error, Sendable, CustomStringConvertible {
+public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The archive could not be read, or the store not written.
     case system(SystemError)
     /// What was read is no archive of images, or of a kind that is not understood.
@@ -41,6 +41,14 @@ public enum ImageImportError: Error, Sendable, CustomStringConvertible {
     case removedMeanwhile
     /// Another part of the same import failed first, or it was stopped.
     case cancelled
+
+    /// Whether what was read is at fault, rather than this host or what was asked for.
+    public var blamesSource: Bool {
+        switch self {
+        case .missing, .damaged, .mismatch: true
+        default: false
+        }
+    }
 
     /// One line: what was read and why that failed.
     public var description: String {
