@@ -137,34 +137,4 @@ struct OCIArchiveTests {
         try ImageArchive.oci.save([outgoing], to: .file(scratch.path + "/image.tar"))
         try scratch.shell("skopeo copy -q --preserve-digests oci-archive:image.tar:1 dir:copy")
     }
-
-    @Test("an image with all layers compressed is the same each time, and uncompressed layers come out of it")
-    func compressing() throws {
-        let plain = try test.layer("a", "one", .plain)
-        let zstd = try test.layer("b", "two", .zstd)
-        let image = try test.add("x:1", layers: [plain, zstd], docker: true)
-        let workspace = try test.store.makeWorkspace()
-        let images = try (0..<2).map { _ in
-            try OutgoingImage(compressing: image, names: image.references, into: workspace.anonymousFile)
-        }
-        #expect(images[0].descriptor == images[1].descriptor)
-        #expect(images[0].layers.map(\.descriptor.mediaType) == [.gzipLayer, .zstdLayer])
-        #expect(images[0].layers[1].descriptor == zstd.descriptor)
-        try ImageArchive.oci.save([images[0]], to: .file(scratch.path + "/image.tar"))
-        try scratch.shell("skopeo copy -q --preserve-digests oci-archive:image.tar:1 dir:copy")
-        #expect(
-            try scratch.shell("gunzip -c copy/\(images[0].layers[0].descriptor.digest.hex) | sha256sum | cut -c-64")
-                == plain.diffID.hex)
-        // Nothing changes for an image whose layers are compressed, nor for one that has them kept so.
-        let compressed = try test.add("y:1", layers: [zstd])
-        #expect(
-            try OutgoingImage(compressing: compressed, names: [], into: workspace.anonymousFile).descriptor.digest
-                == compressed.digest)
-        let both = try test.add(
-            "z:1", layers: [zstd],
-            described: [.init(mediaType: .layer, digest: zstd.diffID, size: Int64(zstd.tar.count))])
-        #expect(
-            try OutgoingImage(compressing: both, names: [], into: workspace.anonymousFile).layers.map(\.descriptor)
-                == [zstd.descriptor])
-    }
 }

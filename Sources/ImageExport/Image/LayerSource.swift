@@ -13,41 +13,24 @@ public struct LayerSource: Sendable {
     /// What the layer is in the image's manifest: type, digest and size.
     public let descriptor: ContentDescriptor
 
-    private let origin: Origin
-
-    private enum Origin {
-        case store(StoredImage)
-        case given(LayerArchive)
-    }
+    private let image: StoredImage
 
     /// A layer of `image` as the manifest describes it, if what the store keeps of it can be that, and else as it is
     /// kept: the store has each layer once, but images can hold one layer in different compressions.
-    init(_ diffID: Digest, of image: StoredImage, wanted: ContentDescriptor?) throws(ImageExportError) {
+    init(_ diffID: Digest, of image: StoredImage, wanted: ContentDescriptor) throws(ImageExportError) {
         self.diffID = diffID
-        origin = .store(image)
-        switch try Self.kept(diffID, in: origin) {
+        self.image = image
+        let isUncompressed = wanted.digest == diffID
+        switch try Self.kept(diffID, of: image) {
         case .compressed(_, let kept):
-            let canBe = wanted?.digest == diffID || (wanted?.digest == kept.digest && wanted?.size == kept.size)
-            descriptor = if canBe, let wanted { wanted } else { kept }
+            let isKept = wanted.digest == kept.digest && wanted.size == kept.size
+            descriptor = isUncompressed || isKept ? wanted : kept
         case .record(let record, let data):
             let length = try RecordedBytes(record: record, data: data, name: Self.name(diffID)).length
-            let canBe = wanted?.digest == diffID && wanted?.size == length
-            descriptor =
-                if canBe, let wanted { wanted } else {
-                    ContentDescriptor(mediaType: .layer, digest: diffID, size: length)
-                }
+            let isKept = isUncompressed && wanted.size == length
+            descriptor = isKept ? wanted : ContentDescriptor(mediaType: .layer, digest: diffID, size: length)
         }
     }
-
-    /// A layer that was compressed into a file.
-    init(_ diffID: Digest, compressed file: Descriptor, _ descriptor: ContentDescriptor) {
-        self.diffID = diffID
-        self.descriptor = descriptor
-        origin = .given(.compressed(file, descriptor))
-    }
-
-    /// Whether ``descriptor`` is that of the tar archive itself.
-    public var isUncompressed: Bool { descriptor.digest == diffID }
 
     /// Opens the layer. Blocks.
     /// - Parameter uncompressed: whether the tar archive is wanted; else the bytes are those of ``descriptor``.
@@ -57,7 +40,7 @@ public struct LayerSource: Sendable {
         let name = Self.name(diffID)
         let digest = uncompressed ? diffID : descriptor.digest
         let source: any ByteSource =
-            switch try Self.kept(diffID, in: origin) {
+            switch try Self.kept(diffID, of: image) {
             case .record(let record, let data): try RecordedBytes(record: record, data: data, name: name)
             case .compressed(let file, let kept):
                 if kept.digest == digest { FileBytes(file) } else { try DecompressedBytes(file, name: name) }
@@ -67,9 +50,9 @@ public struct LayerSource: Sendable {
 
     /// The length in bytes of the tar archive. Of a layer that is kept compressed this takes as long as decompressing it.
     public func uncompressedLength() throws(ImageExportError) -> Int64 {
-        if isUncompressed { return descriptor.size }
+        if descriptor.digest == diffID { return descriptor.size }
         let name = Self.name(diffID)
-        guard case .compressed(let file, _) = try Self.kept(diffID, in: origin) else { return descriptor.size }
+        guard case .compressed(let file, _) = try Self.kept(diffID, of: image) else { return descriptor.size }
         let source = try DecompressedBytes(file, name: name)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
         defer { buffer.deallocate() }
@@ -81,13 +64,8 @@ public struct LayerSource: Sendable {
     /// What messages call the layer.
     private static func name(_ diffID: Digest) -> String { "layer \(diffID.short)" }
 
-    private static func kept(_ diffID: Digest, in origin: Origin) throws(ImageExportError) -> LayerArchive {
-        do {
-            switch origin {
-            case .store(let image): return try image.layerArchive(diffID)
-            case .given(let archive): return archive
-            }
-        } catch {
+    private static func kept(_ diffID: Digest, of image: StoredImage) throws(ImageExportError) -> LayerArchive {
+        do { return try image.layerArchive(diffID) } catch {
             if case .system(let error) = error, error.number == ENOENT { throw .notKept(diffID) }
             throw .store(error)
         }

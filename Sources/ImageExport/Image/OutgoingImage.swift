@@ -1,6 +1,5 @@
 import Hashing
 import ImageStore
-import LinuxSystem
 import OCI
 
 /// An image of the store, to be given out: its documents, byte for byte, and its layers.
@@ -19,39 +18,10 @@ public struct OutgoingImage: Sendable {
     /// Lowest first.
     public let layers: [LayerSource]
 
-    /// Gathers what is needed to give an image out as it is in the store.
+    /// Gathers what is needed to give an image out.
     /// - Parameter names: the names to give it out under.
     /// - Throws: ``ImageExportError``; ``ImageStoreError/notFound(_:similar:)`` in it when the image was removed.
     public init(_ image: StoredImage, names: [Reference]) throws(ImageExportError) {
-        try self.init(image, names: names) { diffID, wanted throws(ImageExportError) in
-            try LayerSource(diffID, of: image, wanted: wanted)
-        }
-    }
-
-    /// Gathers what is needed to give an image out with no layer uncompressed, as registries expect it. The layers that
-    /// its manifest has uncompressed are given out as they are kept, or else compressed with gzip, always to the same
-    /// bytes. Blocks, for as long as compressing takes.
-    /// - Parameters:
-    ///   - names: the names to give it out under.
-    ///   - makeFile: makes an empty file for a compressed layer, open for reading and writing.
-    /// - Throws: ``ImageExportError``; ``ImageStoreError/notFound(_:similar:)`` in it when the image was removed.
-    public init(
-        compressing image: StoredImage, names: [Reference],
-        into makeFile: () throws(ImageStoreError) -> Descriptor
-    ) throws(ImageExportError) {
-        try self.init(image, names: names) { diffID, wanted throws(ImageExportError) in
-            let isUncompressed = wanted.digest == diffID
-            let layer = try LayerSource(diffID, of: image, wanted: isUncompressed ? nil : wanted)
-            guard layer.isUncompressed else { return layer }
-            let file = try reporting(makeFile)
-            return LayerSource(diffID, compressed: file, try GzipCompressor.compress(layer.open(), to: file))
-        }
-    }
-
-    private init(
-        _ image: StoredImage, names: [Reference],
-        makeLayer: (Digest, ContentDescriptor) throws(ImageExportError) -> LayerSource
-    ) throws(ImageExportError) {
         let record = image.record
         let stored = try reporting { () throws(ImageStoreError) in try image.manifest }
         configuration = try reporting { () throws(ImageStoreError) in try image.configurationBytes }
@@ -63,7 +33,7 @@ public struct OutgoingImage: Sendable {
         }
         var layers: [LayerSource] = []
         for (diffID, wanted) in zip(record.layers, manifest.layers) {
-            layers.append(try makeLayer(diffID, wanted))
+            layers.append(try LayerSource(diffID, of: image, wanted: wanted))
         }
         self.names = names
         self.layers = layers
