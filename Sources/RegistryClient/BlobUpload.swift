@@ -75,7 +75,8 @@ struct BlobUpload: Sendable {
             throw invalid("the place it names for the upload is no URL")
         }
         guard place.origin.scheme == .https || origin.scheme == .http else {
-            throw invalid("it wants the upload by plain http at \(place.origin.authority); its proxy hides https from it")
+            throw invalid(
+                "it wants the upload by plain http at \(place.origin.authority); its proxy hides https from it")
         }
         return place
     }

@@ -33,10 +33,11 @@ struct UploadTests {
                 #expect(outcome == .uploaded)
                 #expect(source.startCount == 2)
                 let digest = "\(ContentDescriptor(of: blob).digest)".queryEncoded
-                #expect(server.requests.map { "\($0.method) \($0.target)" }.suffix(3) == [
-                    "POST /v2/a/b/blobs/uploads/", "PATCH /v2/a/b/blobs/uploads/one?_state=x%2By",
-                    "PUT /two?a=b&digest=\(digest)",
-                ])
+                #expect(
+                    server.requests.map { "\($0.method) \($0.target)" }.suffix(3) == [
+                        "POST /v2/a/b/blobs/uploads/", "PATCH /v2/a/b/blobs/uploads/one?_state=x%2By",
+                        "PUT /two?a=b&digest=\(digest)",
+                    ])
                 #expect(server.requests.filter { $0.method == .PATCH }.map(\.body) == [blob, blob])
             }
         }

@@ -80,8 +80,9 @@ public struct CredentialStore: Sendable {
             let lock = try FileLock.wait(ownPath + ".lock")
             defer { withExtendedLifetime(lock) {} }
             var file = OwnFile()
-            do { file = try BoundedJSON.decode(OwnFile.self, from: try FileTree.read(ownPath), document: "credentials") }
-            catch let error as SystemError where error.isMissingFile {}
+            do {
+                file = try BoundedJSON.decode(OwnFile.self, from: try FileTree.read(ownPath), document: "credentials")
+            } catch let error as SystemError where error.isMissingFile {}
             body(&file.auths)
             try FileTree.writeAtomically(
                 BoundedJSON.encode(file, pretty: true) + [UInt8(ascii: "\n")], to: ownPath, mode: 0o600, durable: true)

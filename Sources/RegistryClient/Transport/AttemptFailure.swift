@@ -53,7 +53,9 @@ struct AttemptFailure: Error {
         case let error as NIOSSLExtraError:
             self.init(.certificate(what, host: host, reason: "\(error)"))
         case let error as NIOConnectionError:
-            if let reason = error.connectionErrors.first.map({ "\($0.error)" }) { self = broken(reason) } else {
+            if let reason = error.connectionErrors.first.map({ "\($0.error)" }) {
+                self = broken(reason)
+            } else {
                 self = broken("its name cannot be resolved")
             }
         case let error as IOError: self = broken(error.description)
@@ -65,7 +67,8 @@ struct AttemptFailure: Error {
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return AttemptFailure(
-                .certificate(what, host: host, reason: "it is signed by no authority that is known here, or has expired"))
+                .certificate(
+                    what, host: host, reason: "it is signed by no authority that is known here, or has expired"))
         }
         var failure = AttemptFailure(transient: .connection(what, host: host, reason: "TLS failed: \(text)"))
         failure.isWithoutTLS = true

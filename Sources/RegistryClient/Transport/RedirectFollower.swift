@@ -66,7 +66,9 @@ struct RedirectFollower: Sendable {
         guard location.utf8.count <= transport.limits.addressSize else {
             throw refuse("its address exceeds the limit addressSize of \(transport.limits.addressSize) bytes")
         }
-        guard let next = WebAddress(location, relativeTo: current) else { throw refuse("its address is no URL of HTTP") }
+        guard let next = WebAddress(location, relativeTo: current) else {
+            throw refuse("its address is no URL of HTTP")
+        }
         guard next.origin.scheme == .https || current.origin.scheme == .http else {
             throw refuse("it leads from https to plain http at \(next.origin.authority)")
         }
