@@ -55,7 +55,7 @@ public struct RegistryClient: Sendable {
         _ reference: Reference, progress: () async -> Int64 = { 0 },
         _ body: (Remote) async throws(AttemptFailure) -> Result
     ) async throws(RegistryError) -> Result {
-        for mirror in mirrors(reference.registry) where await !session.finder.isUnreachable(mirror) {
+        for mirror in mirrors(reference.registry) where await !session.finder.isUseless(mirror) {
             do {
                 return try await retries.repeating(attempts: 1, progress: progress) { () throws(AttemptFailure) in
                     try await body(mirror)
@@ -64,7 +64,7 @@ public struct RegistryClient: Sendable {
                 // What is wrong at this end does not get better elsewhere.
                 switch error.error {
                 case .cancelled, .local, .configuration, .helper, .system: throw error.error
-                case .connection: await session.finder.setUnreachable(mirror)
+                case .connection, .tooSlow: await session.finder.setUseless(mirror)
                 default: break
                 }
             }

@@ -53,6 +53,8 @@ struct AddressTests {
         ])
     func schemes(registry: String, isInsecure: Bool, expected: [String]) throws {
         let remote = try #require(Remote(registry: registry, isInsecure: isInsecure, certificateFiles: []))
-        #expect(remote.origins.map { "\($0.scheme)://\($0.authority)" } == expected)
+        #expect(
+            ([remote.origin] + [remote.plainOrigin].compactMap(\.self)).map { "\($0.scheme)://\($0.authority)" }
+                == expected)
     }
 }

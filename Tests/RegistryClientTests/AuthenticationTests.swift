@@ -86,6 +86,29 @@ struct AuthenticationTests {
         }
     }
 
+    @Test("an identity token does not follow a redirect to another host")
+    func confidential() async throws {
+        try await ScriptedServer.run { _, answer in
+            try await answer.send(200)
+        } body: { elsewhere in
+            try await ScriptedServer.run { request, answer in
+                if request.path == "/token" {
+                    return try await answer.send(307, ["Location": "http://\(elsewhere.name)/"])
+                }
+                let host = request.headers.first(name: "Host") ?? ""
+                try await answer.send(401, ["WWW-Authenticate": "Bearer realm=\"http://\(host)/token\""])
+            } body: { server in
+                try home.folder.write(
+                    #"{"auths": {"\#(server.name)": {"identitytoken": "refresh me"}}}"#, to: ".docker/config.json")
+                try await home.withClient { client in
+                    let message = try await message { _ = try await client.manifest(Reference("\(server.name)/a/b")) }
+                    #expect(message.contains("must not get the user's token"), "\(message)")
+                    #expect(elsewhere.requests.isEmpty)
+                }
+            }
+        }
+    }
+
     @Test("a token service that refuses is told as the registry's refusal", arguments: [401, 403] as [UInt])
     func refuses(status: UInt) async throws {
         try await run { _, _ in

@@ -45,6 +45,7 @@ public struct CredentialStore: Sendable {
     }
 
     /// Keeps a user's password for a registry in `$SANDPIPER_HOME/auth.json`, which only its owner can read.
+    /// Blocks the calling thread while it waits for other logins.
     /// - Throws: ``RegistryError/configuration(path:reason:)`` when the file is there but cannot be understood, or
     ///   ``RegistryError/system(_:)``.
     public func store(registry: String, username: String, password: String) throws(RegistryError) {

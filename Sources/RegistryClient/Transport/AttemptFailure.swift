@@ -48,6 +48,8 @@ struct AttemptFailure: Error {
             default: self.init(.invalidAnswer(what, host: host, reason: "it does not speak HTTP (\(error))"))
             }
         case let error as HTTPClientError where error == .cancelled: self.init(.cancelled)
+        case let error as HTTPClientError where error == .bodyLengthMismatch:
+            self.init(.mismatch(what, expected: "as many bytes as its descriptor says", found: "another number"))
         case let error as HTTPClientError: self = broken(error.shortDescription.lowercased())
         case let error as NIOSSLError: self = Self.tls(error, what, host)
         case let error as NIOSSLExtraError:

@@ -9,6 +9,8 @@ struct TransportRequest: Sendable {
     var address: WebAddress
     var headers = HTTPHeaders()
     var body = Body.none
+    /// Whether the body holds a secret, which is for this origin only.
+    var isConfidential = false
     /// How long the head of the answer may take once the request is sent.
     var responseTime: Duration
     /// What the request is for, for messages.

@@ -72,6 +72,9 @@ struct RedirectFollower: Sendable {
         guard next.origin.scheme == .https || current.origin.scheme == .http else {
             throw refuse("it leads from https to plain http at \(next.origin.authority)")
         }
+        guard next.origin == current.origin || !request.isConfidential else {
+            throw refuse("it leads to \(next.origin.authority), which must not get the user's token")
+        }
         guard !seen.contains(next) else { throw refuse("it leads in a loop") }
         guard seen.count <= transport.limits.redirects else {
             throw refuse("there are more than the limit redirects of \(transport.limits.redirects)")
