@@ -27,8 +27,9 @@ public struct RegistryClient: Sendable {
     /// Closes all connections. The client is of no use afterwards.
     public func shutdown() async { await session.redirects.transport.shutdown() }
 
-    /// The registry itself.
-    func registry(_ name: String) throws(RegistryError) -> Remote {
+    /// The registry itself, by any spelling of its name.
+    func registry(_ spelling: String) throws(RegistryError) -> Remote {
+        let name = DockerConfiguration.key(spelling)
         let settings = configuration.settings(for: name)
         let remote = Remote(
             registry: name, isInsecure: options.insecure || settings.insecure,
