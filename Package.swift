@@ -41,7 +41,7 @@ let package = Package(
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["CZstd", "LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
@@ -59,6 +59,12 @@ let package = Package(
             name: "ImageImport",
             dependencies: [
                 "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+            ] + nio,
+            swiftSettings: strict),
+        .target(
+            name: "ImageExport",
+            dependencies: [
+                "CISAL", "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
             ] + nio,
             swiftSettings: strict),
         .target(
@@ -80,12 +86,15 @@ let package = Package(
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
-            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "SandboxState", argumentParser],
+            dependencies: [
+                "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient", "SandboxState",
+                argumentParser,
+            ],
             swiftSettings: strict),
         // Tests
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
-        .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
+        .testTarget(name: "DiskImageTests", dependencies: ["CZstd", "DiskImage", "LinuxSystem"], swiftSettings: strict),
         // The jail shows a program the system's libraries only, so the probe must not need Swift's.
         .executableTarget(
             name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
@@ -107,6 +116,10 @@ let package = Package(
         .testTarget(
             name: "ImageImportTests",
             dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ImageExportTests",
+            dependencies: ["Compression", "DiskImage", "Hashing", "ImageExport", "ImageStore", "LinuxSystem", "OCI"],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(

@@ -25,7 +25,7 @@ public final class ByteInput {
     /// Reads an open file or pipe from where it stands to its end.
     public convenience init(_ file: Descriptor, name: String) {
         self.init(name: name) { buffer, _ throws(CompressionError) in
-            do { return try file.read(into: buffer) } catch { throw .system(error) }
+            do throws(SystemError) { return try file.read(into: buffer) } catch { throw .system(error) }
         }
     }
 

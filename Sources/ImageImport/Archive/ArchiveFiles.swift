@@ -42,7 +42,7 @@ enum ArchiveFiles {
         let isPlainFile = type == S_IFREG && lseek(file.rawValue, 0, SEEK_CUR) == 0
         let stream = ByteInput(name: name) { buffer, _ throws(CompressionError) in
             try cancellation.check()
-            do { return try file.read(into: buffer) } catch { throw .system(error) }
+            do throws(SystemError) { return try file.read(into: buffer) } catch { throw .system(error) }
         }
         let prefix = try reporting { () throws(CompressionError) in try stream.peek(Compression.prefixLength) }
         guard !prefix.isEmpty else { throw .notAnArchive(reason: "it is empty") }

@@ -37,8 +37,10 @@ struct LayerImport: Sendable {
         let length = Result { () throws(ImageImportError) in try read(compression, into: ring) }
         if case .success = length { ring.finish() } else { ring.close() }
         // Whoever failed first has stopped the other, which then says only that it was stopped.
-        if case .failure(let error) = unpacking.wait(), error != .cancelled { throw error }
-        return try length.get()
+        switch unpacking.wait() {
+        case .success, .failure(.cancelled): return try length.get()
+        case .failure(let error): throw error
+        }
     }
 
     /// Fills the ring with the uncompressed layer, then checks the stored bytes.
@@ -50,7 +52,7 @@ struct LayerImport: Sendable {
         let input = layer.content.input(cancellation) { bytes throws(CompressionError) in
             hasher?.update(bytes)
             stored += Int64(bytes.count)
-            do { try archive?.write(bytes) } catch { throw .system(error) }
+            do throws(SystemError) { try archive?.write(bytes) } catch { throw .system(error) }
         }
         let length = try reporting { () throws(CompressionError) in
             try compression.decompress(input, windowLog: limits.zstdWindowLog)
@@ -85,12 +87,22 @@ struct LayerImport: Sendable {
             return try hash(ring) { _ throws(DiskImageError) in }
         }
         let data = try reporting { () throws(ImageStoreError) in try workspace.makeLayerData(layer.diffID) }
-        var writer = LayerWriter(data: data, limits: limits.layer)
+        var writer = try makeWriter(data, recording: recording, in: workspace)
         try hash(ring) { bytes throws(DiskImageError) in try writer.consume(bytes) }
         let index: LayerIndex
         do { index = try writer.finish() } catch { throw .layer(layer.diffID, error) }
         try reporting { () throws(SystemError) in try data.synchronize() }
         try reporting { () throws(ImageStoreError) in try workspace.writeLayerIndex(index.encoded, of: layer.diffID) }
+    }
+
+    private func makeWriter(
+        _ data: Descriptor, recording: Bool, in workspace: Workspace
+    ) throws(ImageImportError) -> LayerWriter {
+        guard recording else { return LayerWriter(data: data, limits: limits.layer) }
+        let record = try reporting { () throws(ImageStoreError) in try workspace.makeLayerRecord(layer.diffID) }
+        do { return try LayerWriter(data: data, record: record, limits: limits.layer) } catch {
+            throw .layer(layer.diffID, error)
+        }
     }
 
     private func hash(
@@ -122,7 +134,7 @@ extension Decompressor {
             var count = 0
             while count < buffer.count {
                 let read = try reporting { () throws(CompressionError) in
-                    try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
+                    try self.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
                 }
                 if read == 0 { break }
                 count += read
