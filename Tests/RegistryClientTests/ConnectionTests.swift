@@ -35,7 +35,7 @@ struct ConnectionTests {
     @Test(
         "that do not come about are told with the reason",
         arguments: [
-            ("127.0.0.1:1", "Connection refused"), ("no-such-host.invalid", "its name cannot be resolved"),
+            ("127.0.0.1:1", "network: Connection refused"), ("no-such-host.invalid", "its name cannot be resolved"),
         ])
     func unreachable(registry: String, reason: String) async throws {
         try await home.withClient { client in

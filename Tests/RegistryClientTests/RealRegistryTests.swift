@@ -196,6 +196,17 @@ struct RealRegistryTests {
         return ("\(path)/ca.pem", "\(path)/chain.pem", "\(path)/key.pem")
     }
 
+    @Test("as a mirror of Docker Hub: images have the hub's names and paths")
+    func hubMirror() async throws {
+        let image = try Image()
+        try await DockerRegistry.run(in: folder) { mirror in
+            try await home.withClient { try await image.push($0, to: Reference("\(mirror.name)/library/thing:1")) }
+            try folder.write(
+                #"{"registries": {"docker.io": {"mirrors": ["http://\#(mirror.name)"]}}}"#, to: "home/registries.json")
+            try await home.withClient { try await image.expectPull($0, Reference("thing:1")) }
+        }
+    }
+
     @Test("as a mirror: is asked first, and the registry itself when it does not have it or is not there")
     func mirror() async throws {
         let image = try Image()
