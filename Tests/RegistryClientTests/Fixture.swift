@@ -94,7 +94,8 @@ final class MemorySource: BlobSource {
 /// Content that differs everywhere.
 func content(_ size: Int) -> [UInt8] {
     var generator = SystemRandomNumberGenerator()
-    return (0..<(size + 7) / 8).flatMap { _ in withUnsafeBytes(of: generator.next()) { Array($0) } }.prefix(size).map(\.self)
+    return (0..<(size + 7) / 8).flatMap { _ in withUnsafeBytes(of: generator.next()) { Array($0) } }.prefix(size).map(
+        \.self)
 }
 
 extension ContentDescriptor {

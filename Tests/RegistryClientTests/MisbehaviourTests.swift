@@ -48,7 +48,8 @@ struct MisbehaviourTests {
     @Test("is given up after a few attempts, with its own words", arguments: [500, 502, 503, 504, 429] as [UInt])
     func givesUp(status: UInt) async throws {
         try await serve { _, _, answer in
-            try await answer.send(status, [:], #"{"errors":[{"code":"UNAVAILABLE","message":"come\u001b[31m back\nlater"}]}"#)
+            try await answer.send(
+                status, [:], #"{"errors":[{"code":"UNAVAILABLE","message":"come\u001b[31m back\nlater"}]}"#)
         } body: { server, client in
             let message = try await message { _ = try await manifest(server, client) }
             #expect(message.contains("status \(status): UNAVAILABLE: come[31m back later"), "\(message)")
@@ -56,10 +57,12 @@ struct MisbehaviourTests {
         }
     }
 
-    @Test("is not asked again when it says no", arguments: [
-        (401, "it needs credentials: sandpiper login 127.0.0.1"), (403, "does not permit it: DENIED"),
-        (404, "sandpiper login 127.0.0.1"), (400, "status 400: DENIED"),
-    ] as [(UInt, String)])
+    @Test(
+        "is not asked again when it says no",
+        arguments: [
+            (401, "it needs credentials: sandpiper login 127.0.0.1"), (403, "does not permit it: DENIED"),
+            (404, "sandpiper login 127.0.0.1"), (400, "status 400: DENIED"),
+        ] as [(UInt, String)])
     func refusals(status: UInt, hint: String) async throws {
         try await serve { _, _, answer in
             let basic: HTTPHeaders = status == 401 ? ["WWW-Authenticate": "Basic realm=x"] : [:]
@@ -133,9 +136,11 @@ struct MisbehaviourTests {
         }
     }
 
-    @Test("gives more or less than the blob's size: nothing too much reaches the sink", arguments: [
-        (999, true), (1001, true), (1001, false), (999, false),
-    ])
+    @Test(
+        "gives more or less than the blob's size: nothing too much reaches the sink",
+        arguments: [
+            (999, true), (1001, true), (1001, false), (999, false),
+        ])
     func wrongSize(size: Int, isDeclared: Bool) async throws {
         try await serve { _, _, answer in
             try await answer.head(200, length: isDeclared ? size : nil)
@@ -144,7 +149,9 @@ struct MisbehaviourTests {
         } body: { server, client in
             let sink = MemorySink()
             let descriptor = ContentDescriptor(of: [UInt8](repeating: 7, count: 1000))
-            _ = try await message { try await client.download(descriptor, of: Reference("\(server.name)/a/b"), into: sink) }
+            _ = try await message {
+                try await client.download(descriptor, of: Reference("\(server.name)/a/b"), into: sink)
+            }
             #expect(await sink.count <= 1000)
         }
     }
@@ -230,11 +237,13 @@ struct MisbehaviourTests {
         }
     }
 
-    @Test("answers with something else than a manifest", arguments: [
-        ("text/html", "<html>", "no manifest"),
-        ("application/json", #"{"schemaVersion": 1, "fsLayers": []}"#, "schema 1"),
-        ("application/json", #"{"manifests": [], "layers": []}"#, "neither"),
-    ])
+    @Test(
+        "answers with something else than a manifest",
+        arguments: [
+            ("text/html", "<html>", "no manifest"),
+            ("application/json", #"{"schemaVersion": 1, "fsLayers": []}"#, "schema 1"),
+            ("application/json", #"{"manifests": [], "layers": []}"#, "neither"),
+        ])
     func otherContent(type: String, body: String, hint: String) async throws {
         try await serve { _, _, answer in
             try await answer.send(200, ["Content-Type": type], body)
@@ -251,7 +260,8 @@ struct MisbehaviourTests {
             try await answer.send(200, ["Content-Type": "application/json"], body)
         } body: { server, client in
             let (first, second) = (
-                try await manifest(server, client), try await client.manifest(Reference("\(server.name)/a/b:2")))
+                try await manifest(server, client), try await client.manifest(Reference("\(server.name)/a/b:2"))
+            )
             #expect(first.mediaType == .manifest)
             #expect(second.mediaType == .index)
         }

@@ -1,3 +1,4 @@
+import NIOCore
 import NIOHTTP1
 import OCI
 import Testing
@@ -33,10 +34,11 @@ struct UploadTests {
                 #expect(outcome == .uploaded)
                 #expect(source.startCount == 2)
                 let digest = "\(ContentDescriptor(of: blob).digest)".queryEncoded
-                #expect(server.requests.map { "\($0.method) \($0.target)" }.suffix(3) == [
-                    "POST /v2/a/b/blobs/uploads/", "PATCH /v2/a/b/blobs/uploads/one?_state=x%2By",
-                    "PUT /two?a=b&digest=\(digest)",
-                ])
+                #expect(
+                    server.requests.map { "\($0.method) \($0.target)" }.suffix(3) == [
+                        "POST /v2/a/b/blobs/uploads/", "PATCH /v2/a/b/blobs/uploads/one?_state=x%2By",
+                        "PUT /two?a=b&digest=\(digest)",
+                    ])
                 #expect(server.requests.filter { $0.method == .PATCH }.map(\.body) == [blob, blob])
             }
         }
@@ -62,6 +64,40 @@ struct UploadTests {
                 }
                 #expect(elsewhere.requests.first?.method == .PATCH)
                 #expect(elsewhere.requests.allSatisfy { $0.authorization == nil })
+            }
+        }
+    }
+
+    @Test("whose source fails, or gives another number of bytes, are told so and not tried again")
+    func sourceFails() async throws {
+        struct Lost: Error, CustomStringConvertible { let description = "the layer is gone" }
+        struct LostSource: BlobSource {
+            func bytes() -> AsyncThrowingStream<ByteBuffer, any Error> {
+                AsyncThrowingStream { continuation in
+                    continuation.yield(ByteBuffer(bytes: [1]))
+                    continuation.finish(throwing: Lost())
+                }
+            }
+        }
+        try await ScriptedServer.run { request, answer in
+            if request.method == .HEAD { return try await answer.send(404) }
+            try await answer.send(request.method == .GET ? 200 : 202, ["Location": "/place"])
+        } body: { server in
+            try await home.withClient { client in
+                let reference = try Reference("\(server.name)/a/b")
+                let descriptor = ContentDescriptor(of: [1, 2, 3])
+                let lost = try await message {
+                    try await client.uploadBlob(descriptor, to: reference, from: LostSource())
+                }
+                #expect(lost == "the layer is gone")
+                for wrong: [UInt8] in [[1, 2], [1, 2, 3, 4]] {
+                    let message = try await message {
+                        try await client.uploadBlob(descriptor, to: reference, from: MemorySource(wrong))
+                    }
+                    #expect(message.contains("as many bytes as its descriptor says"), "\(message)")
+                }
+                let posts = server.requests.filter { $0.method == .POST }
+                #expect(posts.map { $0.headers["Content-Length"] } == [["0"], ["0"], ["0"]])
             }
         }
     }
