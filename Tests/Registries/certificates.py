@@ -14,8 +14,9 @@ class CertificateAuthority:
 
     def __init__(self, folder):
         self._folder = folder
-        os.makedirs(folder, exist_ok=True)
-        self.certificate = os.path.join(folder, "ca.pem")
+        # In a folder of its own, as skopeo and docker want it.
+        self.certificate = os.path.join(folder, "public", "ca.crt")
+        os.makedirs(os.path.dirname(self.certificate))
         self._key = os.path.join(folder, "ca.key")
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                  "-subj", "/CN=Sandpiper test authority", "-keyout", self._key, "-out", self.certificate,
