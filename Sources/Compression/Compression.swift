@@ -5,7 +5,7 @@ public protocol Decompressor {
 }
 
 /// How something is compressed, told by its first bytes: labels in archives are often wrong, and digests decide anyway.
-public enum Compression: Equatable {
+public enum Compression: Equatable, Sendable {
     /// Not at all.
     case none
     /// By gzip (RFC 1952).

@@ -84,7 +84,7 @@ final class LayerDownloads: Sendable {
 
     /// Downloads what is requested, until ``close()``.
     func run() async {
-        await withTaskGroup { group in
+        await withTaskGroup(of: Void.self) { group in
             var running = 0
             for await layer in requests {
                 if running == Self.width {

@@ -134,7 +134,7 @@ extension Decompressor {
             var count = 0
             while count < buffer.count {
                 let read = try reporting { () throws(CompressionError) in
-                    try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
+                    try self.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
                 }
                 if read == 0 { break }
                 count += read
