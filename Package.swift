@@ -62,6 +62,10 @@ let package = Package(
             ] + nio,
             swiftSettings: strict),
         .target(
+            name: "ImageExport",
+            dependencies: ["CISAL", "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI"],
+            swiftSettings: strict),
+        .target(
             name: "Supervisor",
             dependencies: [
                 "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
@@ -107,6 +111,10 @@ let package = Package(
         .testTarget(
             name: "ImageImportTests",
             dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ImageExportTests",
+            dependencies: ["Compression", "DiskImage", "Hashing", "ImageExport", "ImageStore", "LinuxSystem", "OCI"],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(
