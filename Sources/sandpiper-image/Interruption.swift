@@ -18,12 +18,13 @@ enum Interruption {
             var waited = mask
             var signal: Int32 = 0
             guard sigwait(&waited, &signal) == 0 else { return }
-            workspace.discard()
-            // Dies of the signal, so that a shell sees what happened.
-            Glibc.signal(signal, SIG_DFL)
-            var unblocked = mask
-            pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
-            raise(signal)
+            workspace.discard {
+                // Dies of the signal, so that a shell sees what happened.
+                Glibc.signal(signal, SIG_DFL)
+                var unblocked = mask
+                pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
+                raise(signal)
+            }
         }
     }
 

@@ -18,6 +18,7 @@ struct TestServer: Sendable {
     /// The URL at which a token server issues tokens.
     let realm: String?
     private let log: String
+    private let output: LineReader
 
     /// A request that a server was sent, as its log has it. Each server tells some of it.
     struct Request: Decodable {
@@ -42,6 +43,9 @@ struct TestServer: Sendable {
             try JSONDecoder().decode(Request.self, from: Data(line))
         }
     }
+
+    /// Waits for the next line that the server prints after it is ready: a stalling registry prints one each time.
+    func waitForEvent() async throws { _ = try #require(try await output.next(), "the server has ended") }
 
     /// The text of the log.
     func logText() throws -> String { String(decoding: try FileTree.read(log, limit: 16 << 20), as: UTF8.self) }
@@ -115,7 +119,8 @@ struct TestServer: Sendable {
         let log: String
     }
 
-    private init(_ ready: Ready) {
+    private init(_ ready: Ready, output: LineReader) {
+        self.output = output
         address = ready.address
         other = ready.other
         authority = ready.ca
@@ -139,9 +144,9 @@ struct TestServer: Sendable {
             // An error is not thrown through here: the server would be killed before it has removed what it made.
             defer { kill(execution.processIdentifier.value, SIGTERM) }
             do {
-                var lines = execution.standardOutput.strings().makeAsyncIterator()
-                let line = try #require(try await lines.next(), "\(program) did not start")
-                try await body(TestServer(JSONDecoder().decode(Ready.self, from: Data(line.utf8))))
+                let output = LineReader(execution.standardOutput)
+                let line = try #require(try await output.next(), "\(program) did not start")
+                try await body(TestServer(JSONDecoder().decode(Ready.self, from: Data(line.utf8)), output: output))
                 return nil
             } catch { return error }
         }

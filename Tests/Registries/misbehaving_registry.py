@@ -5,6 +5,7 @@ What it serves (--serve) and how (--fault) can be combined; `--list` tells all t
 
 Ready line: address (HOST:PORT), other (HOST:PORT of another host that redirects and uploads may lead to), ca (path, with
 --tls), digest (of the manifest or index that tags stand for), log (path).
+The fault `stall` prints a further line each time it strikes: stalled (path).
 A line of the log, for each request: server (main or other), method, path, range, authorization (scheme or null), accept.
 """
 
@@ -60,7 +61,7 @@ def main():
     with work_folder() as folder:
         image = KINDS[arguments.serve](read_image(arguments.image), arguments)
         # The faults that have a number of bytes strike early if it is not said.
-        arguments.bytes = arguments.bytes or 1000
+        arguments.bytes = 1000 if arguments.bytes is None else arguments.bytes
         log = RequestLog(os.path.join(folder, "requests"))
         registry = (FAULTS[arguments.fault] if arguments.fault else Registry)(image, arguments, log)
         authority = None

@@ -12,6 +12,7 @@ import urllib.parse
 
 from image_source import digest_of, encode
 from registry import Registry
+from server_process import ready
 
 
 class Fault(Registry):
@@ -224,6 +225,30 @@ class Silent(Fault):
             return super().handle(request)
         # Ends when the client hangs up.
         return request.rfile.read()
+
+
+class Stall(Fault):
+    """Sends --bytes bytes of a layer, or of a manifest with --location manifest, prints a line, and then no more."""
+
+    def stall(self, request, content):
+        request.head(200, {"Content-Length": len(content)})
+        request.wfile.write(content[:self.options.bytes])
+        ready(stalled=request.path)
+        # Ends when the client hangs up.
+        return request.rfile.read()
+
+    def send_blob(self, request, digest, content):
+        # Configurations are smaller than any layer worth stalling.
+        wants_more = len(content) > max(self.options.bytes, 10_000) and self.options.location != "manifest"
+        if request.headers.get("Range") or not wants_more or not self.strikes(request):
+            return super().send_blob(request, digest, content)
+        return self.stall(request, content)
+
+    def manifest(self, request, name, reference):
+        found = self.find_document(reference)
+        if not found or request.command == "HEAD" or self.options.location != "manifest":
+            return super().manifest(request, name, reference)
+        return self.stall(request, found[2])
 
 
 # Answers without an end.
