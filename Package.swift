@@ -63,7 +63,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "ImageExport",
-            dependencies: ["CISAL", "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI"],
+            dependencies: [
+                "CISAL", "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+            ] + nio,
             swiftSettings: strict),
         .target(
             name: "Supervisor",
@@ -84,7 +86,10 @@ let package = Package(
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
-            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "SandboxState", argumentParser],
+            dependencies: [
+                "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient", "SandboxState",
+                argumentParser,
+            ],
             swiftSettings: strict),
         // Tests
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),

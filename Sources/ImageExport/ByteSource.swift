@@ -81,7 +81,7 @@ final class DecompressedBytes: ByteSource {
         self.name = name
         decompressor = try reporting(name) { () throws(CompressionError) in
             let input = ByteInput(name: name) { buffer, offset throws(CompressionError) in
-                do { return try file.read(into: buffer, at: offset) } catch { throw .system(error) }
+                do throws(SystemError) { return try file.read(into: buffer, at: offset) } catch { throw .system(error) }
             }
             // Its window was small enough when the layer came in; 2^31 bytes is the format's own bound.
             return try Compression(detecting: input.peek(Compression.prefixLength), of: name).decompress(

@@ -3,6 +3,7 @@ import DiskImage
 import ImageStore
 import LinuxSystem
 import OCI
+import RegistryClient
 
 /// Why images could not be written out. A file or directory that was to be written is as it was before.
 public enum ImageExportError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -18,6 +19,8 @@ public enum ImageExportError: Error, Equatable, Sendable, CustomStringConvertibl
     case notKept(_ diffID: Digest)
     /// An archive of Docker's kind cannot hold a layer hashed by another algorithm than SHA-256.
     case unsupportedDigest(Digest)
+    /// The registry did not take what was sent to it.
+    case registry(RegistryError)
     /// There is something at the place where a directory is to be written.
     case exists(path: String)
     /// The place for the archive is a directory.
@@ -28,20 +31,21 @@ public enum ImageExportError: Error, Equatable, Sendable, CustomStringConvertibl
     /// One line: what was attempted, why it failed, what to do.
     public var description: String {
         switch self {
-        case .system(let error): "save: \(error)"
+        case .system(let error): "\(error)"
         case .store(let error): "\(error)"
-        case .document(let error): "save: \(error)"
+        case .document(let error): "\(error)"
         case .damaged(let what, let reason):
-            "save: \(what) is damaged in the store: \(reason); remove the image and load or pull it again"
+            "\(what) is damaged in the store: \(reason); remove the image and load or pull it again"
         case .notKept(let diffID):
-            "save: the store has unpacked layer \(diffID.short) without keeping it; remove the image and load or pull it again"
+            "the store has unpacked layer \(diffID.short) without keeping it; remove the image and load or pull it again"
         case .unsupportedDigest(let digest):
-            "save: a docker archive cannot hold \(digest.algorithm.rawValue) digests such as \(digest.short); write an OCI archive"
+            "a docker archive cannot hold \(digest.algorithm.rawValue) digests such as \(digest.short); write an OCI archive"
+        case .registry(let error): "\(error)"
         case .exists(let path):
-            "save: \(path.printable) is there already and not empty; give another place or remove it"
-        case .isDirectory(let path): "save: \(path.printable) is a directory; give the name of a file"
+            "\(path.printable) is there already and not empty; give another place or remove it"
+        case .isDirectory(let path): "\(path.printable) is a directory; give the name of a file"
         case .directoryOfDockerArchive(let path):
-            "save: \(path.printable): only an OCI layout can be a directory, a docker archive is a file"
+            "\(path.printable): only an OCI layout can be a directory, a docker archive is a file"
         }
     }
 }

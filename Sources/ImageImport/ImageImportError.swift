@@ -6,7 +6,7 @@ import OCI
 import RegistryClient
 
 /// Why an image could not be brought in. The store is as it was before.
-public enum ImageImportError: Error, Sendable, CustomStringConvertible {
+public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The archive could not be read, or the store not written.
     case system(SystemError)
     /// What was read is no archive of images, or of a kind that is not understood.

@@ -48,7 +48,7 @@ public struct ImportLimits: Sendable, Equatable {
         "sparseSegments": set(\.layer.sparseSegments, upTo: LayerLimits.largestIndex),
     ]
 
-    private static func set<Value: BinaryInteger>(
+    private static func set<Value: BinaryInteger & SendableMetatype>(
         _ place: WritableKeyPath<ImportLimits, Value> & Sendable, upTo largest: Int64 = .max
     ) -> @Sendable (inout ImportLimits, Int64) -> Bool {
         { limits, value in

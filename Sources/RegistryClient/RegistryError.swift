@@ -85,3 +85,8 @@ extension String {
         return line.count > 300 ? line.prefix(300) + "…" : line
     }
 }
+
+extension RegistryError: Equatable {
+    /// Equal are errors that tell the same.
+    public static func == (left: RegistryError, right: RegistryError) -> Bool { left.description == right.description }
+}

@@ -50,6 +50,13 @@ public struct OutgoingImage: Sendable {
         }
     }
 
+    /// The manifest with these descriptions of its layers.
+    func manifest(layers: [ContentDescriptor]) throws(ImageExportError) -> [UInt8] {
+        try reporting { () throws(OCIError) in
+            try BoundedJSON.encode(RewrittenManifest(Manifest(decoding: manifest), layers: layers))
+        }
+    }
+
     private static func check(_ bytes: [UInt8], _ expected: Digest, _ what: String) throws(ImageExportError) {
         let found = Digest.of(bytes, expected.algorithm)
         guard found == expected else { throw .damaged(what, reason: "its digest is \(found), not \(expected)") }

@@ -42,11 +42,11 @@ struct PullCommand: AsyncParsableCommand {
         let limits = try options.limits
         let store = try openStore()
         var lines: [Line] = []
+        let workspace = try store.makeWorkspace()
+        defer { workspace.discard() }
+        try Interruption.handle { workspace.discard(then: $0) }
         try await connection.withClient { registry in
             for reference in images {
-                let workspace = try store.makeWorkspace()
-                defer { workspace.discard() }
-                try Interruption.discard(workspace)
                 let display = ProgressDisplay(quiet ? .none : progress, of: reference)
                 let importer = ImageImporter(store: store, limits: limits) { display.show($0) }
                 do {

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Glibc
+import ImageExport
 import ImageImport
 import LinuxSystem
 import OCI
+import RegistryClient
 import Synchronization
 
 /// How progress is shown on stderr.
@@ -16,11 +18,18 @@ enum ProgressStyle: String, ExpressibleByArgument, CaseIterable {
     case none
 }
 
-/// Shows what happens during a pull or push.
+/// Shows what happens to the layers of an image during a pull or push.
 final class ProgressDisplay: Sendable {
+    private enum Event {
+        /// These layers are moved, all but those that are there already.
+        case found([ContentDescriptor], present: Set<Digest>)
+        case moved(Digest, bytes: Int64, of: Int64)
+        case done(Digest)
+    }
+
     private struct State {
         var layers: [ContentDescriptor] = []
-        var received: [Digest: Int64] = [:]
+        var moved: [Digest: Int64] = [:]
         var done: Set<Digest> = []
         var drawnLines = 0
         var lastDrawn: [Digest?: UInt64] = [:]
@@ -40,23 +49,40 @@ final class ProgressDisplay: Sendable {
         isTerminal = style == .auto && isatty(STDERR_FILENO) != 0
     }
 
-    /// Shows an event. Called from any thread.
+    /// Shows what happens during a pull. Called from any thread.
     func show(_ event: ImportEvent) {
+        switch event {
+        case .found(let layers, let present): show(.found(layers, present: present), as: "found")
+        case .received(let layer, let bytes, let size): show(.moved(layer, bytes: bytes, of: size), as: "received")
+        case .unpacked(let layer): show(.done(layer), as: "unpacked")
+        }
+    }
+
+    /// Shows what happens during a push. Called from any thread.
+    func show(_ event: PushEvent) {
+        switch event {
+        case .found(let layers): show(.found(layers, present: []), as: "found")
+        case .sent(let layer, let bytes, let size): show(.moved(layer, bytes: bytes, of: size), as: "sent")
+        case .done(let layer, let outcome): show(.done(layer), as: "\(outcome)")
+        }
+    }
+
+    private func show(_ event: Event, as name: String) {
         guard style != .none else { return }
         state.withLock { state in
             switch event {
             case .found(let layers, let present):
                 state.layers = layers
                 state.done = present
-            case .received(let digest, let bytes, _): state.received[digest] = bytes
-            case .unpacked(let digest): state.done.insert(digest)
+            case .moved(let digest, let bytes, _): state.moved[digest] = bytes
+            case .done(let digest): state.done.insert(digest)
             }
             if style == .json {
-                printObject(event, &state)
+                printObject(event, name, &state)
             } else if isTerminal {
                 draw(&state, always: false)
             } else {
-                printLine(event)
+                printLine(event, name)
             }
         }
     }
@@ -76,15 +102,15 @@ final class ProgressDisplay: Sendable {
 
     // MARK: Plain
 
-    private func printLine(_ event: ImportEvent) {
+    private func printLine(_ event: Event, _ name: String) {
         switch event {
         case .found(let layers, let present):
             let missing = layers.filter { !present.contains($0.digest) }
             let size = humanSize(missing.reduce(0) { $0 &+ $1.size })
-            StandardError.print(
-                "\(reference): \(layers.count) layers, \(layers.count - missing.count) here, \(size) to fetch")
-        case .received: break
-        case .unpacked(let digest): StandardError.print("layer \(digest.short): done")
+            let here = present.isEmpty ? "" : ", \(layers.count - missing.count) of them here"
+            StandardError.print("\(reference): \(layers.count) layers\(here), \(size)")
+        case .moved: break
+        case .done(let digest): StandardError.print("layer \(digest.short): \(name)")
         }
     }
 
@@ -100,21 +126,18 @@ final class ProgressDisplay: Sendable {
         var size: Int64?
     }
 
-    private func printObject(_ event: ImportEvent, _ state: inout State) {
-        var line = Line(event: "", reference: reference.familiar)
+    private func printObject(_ event: Event, _ name: String, _ state: inout State) {
+        var line = Line(event: name, reference: reference.familiar)
         switch event {
         case .found(let layers, let present):
-            line.event = "found"
             line.layers = layers
             line.present = present.sorted { $0.hex < $1.hex }
-        case .received(let digest, let bytes, let size):
+        case .moved(let digest, let bytes, let size):
             guard bytes == size || isDue(digest, &state) else { return }
-            line.event = "received"
             line.layer = digest
             line.bytes = bytes
             line.size = size
-        case .unpacked(let digest):
-            line.event = "unpacked"
+        case .done(let digest):
             line.layer = digest
         }
         guard let bytes = try? BoundedJSON.encode(line) else { return }
@@ -142,11 +165,11 @@ final class ProgressDisplay: Sendable {
 
     private func line(_ layer: ContentDescriptor, _ state: State) -> String {
         if state.done.contains(layer.digest) { return "\(layer.digest.short)  done" }
-        let received = state.received[layer.digest, default: 0]
-        if received == 0 { return "\(layer.digest.short)  waiting" }
-        if received >= layer.size { return "\(layer.digest.short)  unpacking" }
-        let filled = Int(Double(received) / Double(layer.size) * 30)
+        let moved = state.moved[layer.digest, default: 0]
+        if moved == 0 { return "\(layer.digest.short)  waiting" }
+        if moved >= layer.size { return "\(layer.digest.short)  finishing" }
+        let filled = Int(Double(moved) / Double(layer.size) * 30)
         let bar = String(repeating: "=", count: filled) + ">" + String(repeating: " ", count: 30 - filled)
-        return "\(layer.digest.short)  [\(bar)] \(humanSize(received)) of \(humanSize(layer.size))"
+        return "\(layer.digest.short)  [\(bar)] \(humanSize(moved)) of \(humanSize(layer.size))"
     }
 }
