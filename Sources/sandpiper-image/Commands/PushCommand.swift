@@ -38,7 +38,7 @@ struct PushCommand: AsyncParsableCommand {
         let stored = try store.resolve(image.canonical)
         let workspace = try store.makeWorkspace()
         defer { workspace.discard() }
-        try Interruption.handle { workspace.discard() }
+        try Interruption.handle { workspace.discard(then: $0) }
         let display = ProgressDisplay(quiet ? .none : progress, of: image)
         let digest = try await connection.withClient { registry in
             defer { display.finish() }
