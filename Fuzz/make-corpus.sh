@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Makes the seeds in `Corpus/` anew, with the tools whose output Sandpiper reads: GNU tar, Python, skopeo,
-# umoci, buildah and QEMU, and with Sandpiper's own writers for its own formats. All are small, so that a fuzzer gets
-# through many of them in a second.
+# Makes the seeds in `Corpus/` anew, with the tools whose output Sandpiper reads: GNU tar, Python, skopeo, umoci, GCC and
+# QEMU, and with Sandpiper's own writers for its own formats. All are small, so that a fuzzer gets through many of them
+# in a second.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{Frames,LayerIndex,Manifest,QMP,Reference,Streams,Tar,TarListing,UserDatabase}
+mkdir -p "$corpus"/Fuzz{ELF,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference,Streams,SupervisorMessages} \
+  "$corpus"/Fuzz{Tar,TarListing,UserDatabase}
 
 # One folder in every dialect of GNU tar.
 cd "$work"
@@ -118,6 +119,58 @@ done | sed '$ s/,$//')
 ], "annotations": {"key": "value"}}
 END
 
+# Whole archives, one of them with two names, with the layer as it is and compressed by gzip and zstd.
+archive() { python3 -B "$package/archive-text.py" "$2" > "$corpus/FuzzImageArchive/$1"; } # NAME, ARCHIVE
+archive docker docker.tar
+archive oci named.tar
+skopeo copy --quiet --additional-tag example.org/team/image:2 oci:image:latest \
+  docker-archive:two-names.tar:example.org/team/image:1
+archive docker-two-names two-names.tar
+skopeo copy --quiet --dest-compress-format zstd oci:image:latest oci-archive:zstd.tar
+archive oci-zstd zstd.tar
+CORPUS=$corpus python3 - <<'END'
+import json, os, re
+
+def write(seed, *parts):
+    """Numbers that are references stand in strings, since JSON has no place for them."""
+    def text(content):
+        if isinstance(content, bytes):
+            return content
+        return re.sub(r'"(#[0-9])"', r"\1", json.dumps(content)).encode()
+    with open(f"{os.environ['CORPUS']}/FuzzImageArchive/{seed}", "wb") as file:
+        file.write(b"\xff\xff".join(name.encode() + b"\n" + text(content) for name, content in parts))
+
+def descriptor(kind, part, **more):
+    return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:@{part}", "size": f"#{part}"} | more
+
+def index(*entries, kind="manifest.v1+json"):
+    return {"schemaVersion": 2, "manifests": [
+        descriptor(kind, part, platform={"os": "linux", "architecture": architecture},
+                   annotations={"org.opencontainers.image.ref.name": name}) for part, architecture, name in entries]}
+
+def manifest(configuration, *layers):
+    return {"schemaVersion": 2, "config": descriptor("config.v1+json", configuration),
+            "layers": [descriptor("layer.v1.tar", layer) for layer in layers]}
+
+def configuration(*layers):
+    return {"architecture": "amd64", "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:@{layer}" for layer in layers]}}
+
+empty, blob = bytes(1024), "blobs/sha256/@"
+write("docker-two-images",
+    ("manifest.json", [{"Config": "@1.json", "RepoTags": ["a:1", "b:1"], "Layers": ["x/layer.tar"]},
+                       {"Config": "@2.json", "RepoTags": None, "Layers": ["x/layer.tar", "x/layer.tar"]}]),
+    ("@1.json", configuration(3)), ("@2.json", configuration(3, 3)), ("x/layer.tar", empty))
+write("oci-nested-index",
+    ("index.json", index((1, "amd64", "app:1"), kind="index.v1+json")),
+    (blob + "1", index((2, "arm64", "x"), (3, "amd64", "y"))), (blob + "2", {}),
+    (blob + "3", manifest(4, 5)), (blob + "4", configuration(5)), (blob + "5", empty))
+write("oci-two-images",
+    ("index.json", index((1, "amd64", "app:1"), (2, "amd64", "app:2"))),
+    (blob + "1", manifest(3, 5)), (blob + "2", manifest(4, 5, 5)),
+    (blob + "3", configuration(5)), (blob + "4", configuration(5, 5)), (blob + "5", empty))
+END
+
 i=0
 while read -r reference; do
   printf %s "$reference" > "$corpus/FuzzReference/$((++i))"
@@ -142,6 +195,16 @@ for user in '' nobody 65534 nobody:users 1000:1000 games :audio nobody:; do
   { printf '%s\xff' "$user"; head -n 18 /etc/passwd; printf '\xff%s' "$groups"; } \
     > "$corpus/FuzzUserDatabase/user-${user/:/-}"
 done
+
+# Programs, linked with libraries, with none at all and as a library.
+program() { # NAME, options of the compiler…
+  local name=$1; shift
+  echo 'int main(void) { return 0; }' | gcc -x c -Os -s -nostartfiles -fno-asynchronous-unwind-tables \
+    -Wl,--entry=main,--build-id=none,--no-as-needed,-z,noseparate-code,-z,norelro -o "$corpus/FuzzELF/$name" - "$@"
+}
+program linked -lm -lpthread
+program static -static -nostdlib
+program library -shared -lm
 
 # What QEMU says, with an error and the events of a machine's life.
 qmp() { # NAME, commands…

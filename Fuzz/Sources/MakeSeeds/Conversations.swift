@@ -1,4 +1,5 @@
 import AgentProtocol
+import Control
 
 /// What clients, supervisor and agent say to each other.
 enum Conversations {
@@ -38,6 +39,15 @@ enum Conversations {
             ("killed", .exited(stream: 1, ExitStatus(.signal(9), timedOut: true))), ("stopped", .stopped),
         ]
         return try messages.map { ("guest-\($0)", try $1.frame()) }
+    }
+
+    /// One of each message of a supervisor that is its own.
+    static func supervisorFrames() throws -> [(String, Frame)] {
+        let messages: [(String, SupervisorMessage)] = [
+            ("ready", .ready), ("failed", .failed("start the machine: no kernel")), ("notice", .notice("no KVM here")),
+            ("timing", .timing(stage: "engine", nanoseconds: 1_700_000_000)),
+        ]
+        return try messages.map { ("supervisor-\($0)", try $1.frame()) }
     }
 
     /// Whole conversations of one or two clients with the guest.

@@ -6,7 +6,7 @@ import LinuxSystem
 /// itself.
 @c(LLVMFuzzerTestOneInput)
 public func fuzzTar(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let archive = TarChecksums.mended(UnsafeBufferPointer(start: bytes, count: count))
+    let archive = TarBytes.mended(UnsafeBufferPointer(start: bytes, count: count))
     guard let whole = Layer(archive, step: max(1, archive.count)) else {
         precondition(Layer(archive, step: 97) == nil, "what is refused whole is accepted in pieces")
         return 0
