@@ -7,6 +7,8 @@ let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .w
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
 ]
@@ -15,9 +17,9 @@ let package = Package(
     name: "sandpiper",
     products: [
         // For the package of the fuzzers.
+        .library(name: "Compression", targets: ["Compression"]),
         .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
-        .library(name: "ImageImport", targets: ["ImageImport"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
@@ -39,7 +41,9 @@ let package = Package(
         .systemLibrary(name: "CZstd"),
         // Floor 1
         .target(name: "OCI", swiftSettings: strict),
-        .target(name: "DiskImage", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
+        .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["CZstd", "LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
@@ -47,15 +51,17 @@ let package = Package(
         .target(
             name: "RegistryClient",
             dependencies: [
-                "OCI", .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
             swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         // Floor 3
         .target(
             name: "ImageImport",
-            dependencies: ["CISAL", "CZstd", "DiskImage", "ImageStore", "LinuxSystem", "OCI", crypto],
+            dependencies: [
+                "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+            ] + nio,
             swiftSettings: strict),
         .target(
             name: "Supervisor",
@@ -81,7 +87,7 @@ let package = Package(
         // Tests
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
-        .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LinuxSystem"], swiftSettings: strict),
+        .testTarget(name: "DiskImageTests", dependencies: ["CZstd", "DiskImage", "LinuxSystem"], swiftSettings: strict),
         // The jail shows a program the system's libraries only, so the probe must not need Swift's.
         .executableTarget(
             name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
@@ -90,6 +96,13 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RegistryClientTests",
+            dependencies: [
+                "LinuxSystem", "OCI", "RegistryClient", subprocess,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio,
             swiftSettings: strict),
         .testTarget(
             name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxSystem", "OCI"], swiftSettings: strict),
@@ -104,7 +117,7 @@ let package = Package(
         .testTarget(name: "CommandTests", dependencies: ["LinuxSystem", "sandpiper"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["LinuxSystem", .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: ["LinuxSystem", subprocess],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

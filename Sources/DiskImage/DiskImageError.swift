@@ -12,6 +12,8 @@ public enum DiskImageError: Error, Equatable, Sendable {
     case limit(String)
     /// Bytes given as a layer index are not one.
     case damagedIndex(String)
+    /// A file given as a tar record is not one, or not of the layer it was given with.
+    case damagedRecord(String)
     /// A system call failed.
     case system(SystemError)
     /// The program that formats disks failed.
@@ -50,6 +52,8 @@ extension DiskImageError: CustomStringConvertible {
             "make disk: \(what); use a smaller image or raise the limit"
         case .damagedIndex(let reason):
             "read layer index: \(reason); remove the image and load it again"
+        case .damagedRecord(let reason):
+            "read tar record: \(reason); remove the image and load it again"
         case .system(let error):
             "write disk: \(error)"
         case .formatter(let path, let reason):

@@ -1,10 +1,12 @@
+import Compression
 import DiskImage
 import ImageStore
 import LinuxSystem
 import OCI
+import RegistryClient
 
-/// Why an archive could not be loaded. The store is as it was before.
-public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertible {
+/// Why an image could not be brought in. The store is as it was before.
+public enum ImageImportError: Error, Sendable, CustomStringConvertible {
     /// The archive could not be read, or the store not written.
     case system(SystemError)
     /// What was read is no archive of images, or of a kind that is not understood.
@@ -17,7 +19,11 @@ public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertibl
     case mismatch(_ what: String, expected: String, found: String)
     /// `what` exceeds the limit of this name.
     case limit(_ what: String, name: String, value: String)
-    /// The image runs on none of the machines of this host.
+    /// Indexes lie in indexes in indexes.
+    case nestedTooDeeply
+    /// The registry did not give what was asked of it.
+    case registry(RegistryError)
+    /// The image is for another platform than was asked for.
     case wrongPlatform(Platform, expected: Platform)
     /// One name was given, but the archive holds several images.
     case severalImages(count: Int)
@@ -33,31 +39,34 @@ public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertibl
     case store(ImageStoreError)
     /// Other processes remove images as fast as this one loads them.
     case removedMeanwhile
-    /// Another part of the same load failed first.
+    /// Another part of the same import failed first, or it was stopped.
     case cancelled
 
-    /// One line: what was attempted, why it failed, what to do.
+    /// One line: what was read and why that failed.
     public var description: String {
         switch self {
-        case .system(let error): "load: \(error)"
+        case .system(let error): "\(error)"
         case .notAnArchive(let reason):
-            "load: this is no docker or OCI archive: \(reason); make one with `skopeo copy … docker-archive:FILE:NAME`"
-        case .missing(let file): "load: the archive names \(file) but does not hold it; it was cut short or made badly"
-        case .damaged(let what, let reason): "load: \(what) is damaged: \(reason); make or copy the archive again"
+            "this is no docker or OCI archive: \(reason); make one with `skopeo copy … docker-archive:FILE:NAME`"
+        case .missing(let file): "the archive names \(file) but does not hold it; it was cut short or made badly"
+        case .damaged(let what, let reason): "\(what) is damaged: \(reason)"
         case .mismatch(let what, let expected, let found):
-            "load: \(what) is not what it should be: expected \(expected), found \(found); make or copy the archive again"
-        case .limit(let what, let name, let value): "load: \(what) exceeds the limit \(name) of \(value)"
+            "\(what) is not what it should be: expected \(expected), found \(found)"
+        case .limit(let what, let name, let value):
+            "\(what) exceeds the limit \(name) of \(value); raise it with --limit \(name)=N if you trust the image"
+        case .nestedTooDeeply: "indexes lie in indexes more than \(Index.maximumNesting) deep; name an image by its digest"
+        case .registry(let error): "\(error)"
         case .wrongPlatform(let platform, let expected):
-            "load: the image is for \(platform), machines here run \(expected); use an image for \(expected)"
+            "the image is for \("\(platform)".printable), not for \(expected); use an image for \(expected)"
         case .severalImages(let count):
-            "load: --name needs an archive of one image, this one holds \(count); leave --name out"
-        case .nameWithDigest(let name): "load: the name \(name) has a digest; give a name and a tag only"
-        case .document(let error): "load: \(error)"
-        case .layer(let diffID, let error): "load: layer \(diffID.short): \(error)"
-        case .disk(let error): "load: \(error)"
+            "--name needs an archive of one image, this one holds \(count); leave --name out"
+        case .nameWithDigest(let name): "the name \(name) has a digest; give a name and a tag only"
+        case .document(let error): "\(error)"
+        case .layer(let diffID, let error): "layer \(diffID.short): \(error)"
+        case .disk(let error): "\(error)"
         case .store(let error): "\(error)"
-        case .removedMeanwhile: "load: others keep removing layers that this image needs; try again"
-        case .cancelled: "load: stopped"
+        case .removedMeanwhile: "others keep removing layers that this image needs; try again"
+        case .cancelled: "stopped"
         }
     }
 }
@@ -77,4 +86,16 @@ func reporting<Result>(_ body: () throws(OCIError) -> Result) throws(ImageImport
 
 func reporting<Result>(_ body: () throws(ImageStoreError) -> Result) throws(ImageImportError) -> Result {
     do { return try body() } catch { throw .store(error) }
+}
+
+func reporting<Result>(_ body: () throws(CompressionError) -> Result) throws(ImageImportError) -> Result {
+    do { return try body() } catch {
+        switch error {
+        case .system(let error): throw .system(error)
+        case .damaged(let name, let reason): throw .damaged(name, reason: reason)
+        case .windowTooLarge(let name, let windowLog):
+            throw .limit("the window of \(name)", name: "zstdWindowLog", value: "\(windowLog)")
+        case .stopped: throw .cancelled
+        }
+    }
 }

@@ -1,11 +1,12 @@
 import DiskImage
+import Hashing
 import ImageStore
 import LinuxSystem
 import OCI
 
-/// An image that was loaded.
-public struct LoadedImage: Hashable, Sendable {
-    /// The references that now name it, as the archive gave them; perhaps none.
+/// An image that was brought in.
+public struct ImportedImage: Hashable, Sendable {
+    /// The references that now name it; perhaps none.
     public let references: [Reference]
     /// The digest of its manifest.
     public let digest: Digest
@@ -14,51 +15,65 @@ public struct LoadedImage: Hashable, Sendable {
     public var name: String { references.first?.familiar ?? digest.description }
 }
 
-/// Loads archives of images into the store: those of `docker save`, and OCI layouts, as files, pipes or directories,
-/// compressed or not.
+/// Brings images into the store: from archives of `docker save` and OCI layouts, as files, pipes or directories,
+/// compressed or not; and from registries.
 ///
-/// All is checked before anything becomes visible: a load that fails leaves the store as it was.
+/// All is checked before anything becomes visible: an import that fails leaves the store as it was.
 public struct ImageImporter: Sendable {
-    private let store: ImageStore
-    private let limits: ImportLimits
+    let store: ImageStore
+    let limits: ImportLimits
+    let progress: @Sendable (ImportEvent) -> Void
 
-    /// How often layers that others remove during a load are loaded anew.
+    /// How often layers that others remove during an import are fetched anew.
     private static let attempts = 8
 
     /// Makes an importer into a store.
-    public init(store: ImageStore, limits: ImportLimits = ImportLimits()) {
+    /// - Parameter progress: is told what happens, on any thread.
+    public init(
+        store: ImageStore, limits: ImportLimits = ImportLimits(),
+        progress: @escaping @Sendable (ImportEvent) -> Void = { _ in }
+    ) {
         self.store = store
         self.limits = limits
+        self.progress = progress
     }
 
     /// Loads all images of an archive. Blocks the calling thread and uses further threads.
     /// - Parameters:
     ///   - workspace: where half-made things go; what is left of them goes with it.
     ///   - name: the reference for the archive's one image, in place of those in the archive.
+    ///   - platform: what the images must run on; of several images of one name that is chosen.
     /// - Returns: the images in the order of the archive.
     public func load(
-        _ input: ArchiveInput, in workspace: Workspace, as name: Reference? = nil
-    ) throws(ImageImportError) -> [LoadedImage] {
+        _ input: ArchiveInput, in workspace: Workspace, as name: Reference? = nil, for platform: Platform = .host
+    ) throws(ImageImportError) -> [ImportedImage] {
         let cancellation = Cancellation()
         if let name, name.digest != nil { throw .nameWithDigest(name) }
         let files = try ArchiveFiles.open(input, workspace: workspace, limits: limits, cancellation: cancellation)
-        var images = try ArchivedImage.readAll(in: files, limits)
+        var images = try IncomingImage.readAll(in: files, for: platform, limits)
         if let name {
             guard images.count == 1 else { throw .severalImages(count: images.count) }
             images[0].names = [name]
         }
-        var imported: [Digest: Int64] = [:]
+        return try importAll(images, into: workspace, cancellation)
+    }
+
+    /// Unpacks what the store lacks of these images, and publishes them.
+    func importAll(
+        _ images: [IncomingImage], into workspace: Workspace, _ cancellation: Cancellation
+    ) throws(ImageImportError) -> [ImportedImage] {
+        var sizes: [Digest: Int64] = [:]
         for _ in 0..<Self.attempts {
-            try importLayers(of: images, into: workspace, sizes: &imported, cancellation)
+            try importLayers(of: images, into: workspace, sizes: &sizes, cancellation)
             var ready: [NewImage] = []
             for image in images {
-                if let image = try finish(image, sizes: imported, in: workspace) { ready.append(image) }
+                if let image = try finish(image, sizes: sizes, in: workspace) { ready.append(image) }
             }
             guard ready.count == images.count else { continue }
             ready = merged(ready)
             let missing = try reporting { () throws(ImageStoreError) in try store.publish(ready, from: workspace) }
             if missing.isEmpty {
-                return ready.map { LoadedImage(references: $0.references, digest: $0.record.digest) }
+                return ready.map { ImportedImage(references: $0.references, digest: $0.record.digest) }
             }
         }
         throw .removedMeanwhile
@@ -66,7 +81,7 @@ public struct ImageImporter: Sendable {
 
     /// Unpacks the layers that neither the store nor the workspace has, and learns the size of each.
     private func importLayers(
-        of images: [ArchivedImage], into workspace: Workspace, sizes: inout [Digest: Int64],
+        of images: [IncomingImage], into workspace: Workspace, sizes: inout [Digest: Int64],
         _ cancellation: Cancellation
     ) throws(ImageImportError) {
         var jobs: [LayerImport] = []
@@ -82,13 +97,18 @@ public struct ImageImporter: Sendable {
                         layer: layer, workspace: isThere ? nil : workspace, limits: limits, cancellation: cancellation))
             }
         }
-        let lengths = try inParallel(jobs, cancellation) { job throws(ImageImportError) in try job.run() }
+        for job in jobs { if case .download(let download) = job.layer.content { download.begin() } }
+        let lengths = try inParallel(jobs, cancellation) { job throws(ImageImportError) in
+            let length = try job.run()
+            progress(.unpacked(job.layer.descriptor?.digest ?? job.layer.diffID))
+            return length
+        }
         for (job, length) in zip(jobs, lengths) { sizes[job.layer.diffID] = length }
     }
 
     /// Makes an image's disk and its record; `nil` when another process has removed a layer meanwhile.
     private func finish(
-        _ image: ArchivedImage, sizes: [Digest: Int64], in workspace: Workspace
+        _ image: IncomingImage, sizes: [Digest: Int64], in workspace: Workspace
     ) throws(ImageImportError) -> NewImage? {
         let diffIDs = image.layers.map(\.diffID)
         guard let chain = Digest.chain(of: diffIDs),
@@ -132,8 +152,8 @@ public struct ImageImporter: Sendable {
     /// The manifest of an image that came without one: it names the layers as they are uncompressed, so that the same
     /// image has the same digest however it was packed.
     private func writeManifest(
-        _ image: ArchivedImage, _ sizes: [Digest: Int64]
-    ) throws(ImageImportError) -> ArchivedImage.CheckedDocument {
+        _ image: IncomingImage, _ sizes: [Digest: Int64]
+    ) throws(ImageImportError) -> IncomingImage.CheckedDocument {
         let manifest = Manifest(
             config: ContentDescriptor(
                 mediaType: .configuration, digest: image.configurationDigest,

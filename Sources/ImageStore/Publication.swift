@@ -52,6 +52,18 @@ extension ImageStore {
         return nil
     }
 
+    /// Gives an image of the store a further reference, which names no other image any more.
+    /// - Returns: `false` when the store has no such image.
+    public func add(_ reference: Reference, to digest: Digest) throws(ImageStoreError) -> Bool {
+        let lock = try locked(.exclusive)
+        defer { withExtendedLifetime(lock) {} }
+        guard FileTree.exists(layout.record(digest)) else { return false }
+        let workspace = try makeWorkspaceUnderLock()
+        try write([reference], to: digest, in: workspace)
+        try reporting { () throws(SystemError) in try move(reference, from: workspace.layout) }
+        return true
+    }
+
     /// Makes images visible, moving what the store lacks from the workspace.
     ///
     /// All of them appear, or none.
@@ -93,10 +105,21 @@ extension ImageStore {
             throw .damaged(made.record(record.digest), reason: "\(error)")
         }
         try workspace.write(encoded, to: made.record(record.digest), in: made.images)
-        for reference in image.references {
-            let path = made.reference(reference)
-            try workspace.write(Array("\(record.digest)\n".utf8), to: path, in: Self.parent(path))
+        try write(image.references, to: record.digest, in: workspace)
+    }
+
+    private func write(
+        _ references: [Reference], to digest: Digest, in workspace: Workspace
+    ) throws(ImageStoreError) {
+        for path in references.map(workspace.layout.reference) {
+            try workspace.write(Array("\(digest)\n".utf8), to: path, in: Self.parent(path))
         }
+    }
+
+    private func move(_ reference: Reference, from made: StoreLayout) throws(SystemError) {
+        let path = layout.reference(reference)
+        try FileTree.makeDirectory(Self.parent(path))
+        try FileTree.rename(made.reference(reference), to: path)
     }
 
     /// Moves an image's parts, the record after all that it needs and the references last.
@@ -109,11 +132,7 @@ extension ImageStore {
         moves.append((made.record(record.digest), layout.record(record.digest)))
         try reporting { () throws(SystemError) in
             for (from, to) in moves where !FileTree.exists(to) { try FileTree.rename(from, to: to) }
-            for reference in image.references {
-                let path = layout.reference(reference)
-                try FileTree.makeDirectory(Self.parent(path))
-                try FileTree.rename(made.reference(reference), to: path)
-            }
+            for reference in image.references { try move(reference, from: made) }
         }
     }
 

@@ -8,6 +8,9 @@ import OCI
 /// | `blobs/<algorithm>/<hex>` | a manifest or configuration, byte for byte |
 /// | `layers/<diff id>/data` | the contents of a layer's files |
 /// | `layers/<diff id>/index` | the names, modes, owners … of a layer, and where each content lies |
+/// | `layers/<diff id>/archive` | the layer as it came, if it came compressed |
+/// | `layers/<diff id>/archive.json` | the descriptor of that: media type, digest, size |
+/// | `layers/<diff id>/tar` | of a layer that came uncompressed, a record that makes its tar archive out of `data` |
 /// | `disks/<chain id>/metadata.erofs` | the EROFS metadata of a stack of layers |
 /// | `images/<manifest digest>.json` | an ``ImageRecord`` |
 /// | `references/…` | the digest of the image that a reference names |
@@ -28,6 +31,9 @@ struct StoreLayout: Sendable {
     func layer(_ diffID: Digest) -> String { "\(layers)/\(diffID.hex)" }
     func layerData(_ diffID: Digest) -> String { layer(diffID) + "/data" }
     func layerIndex(_ diffID: Digest) -> String { layer(diffID) + "/index" }
+    func layerArchive(_ diffID: Digest) -> String { layer(diffID) + "/archive" }
+    func layerArchiveDescriptor(_ diffID: Digest) -> String { layer(diffID) + "/archive.json" }
+    func layerRecord(_ diffID: Digest) -> String { layer(diffID) + "/tar" }
     func disk(_ chain: Digest) -> String { "\(disks)/\(chain.hex)" }
     func metadata(_ chain: Digest) -> String { disk(chain) + "/metadata.erofs" }
     func record(_ digest: Digest) -> String { "\(images)/\(digest.hex).json" }

@@ -18,13 +18,9 @@ public struct StoredImage: Sendable {
     /// How the image is run.
     public var configuration: ImageConfiguration {
         get throws(ImageStoreError) {
-            let path = layout.blob(record.configuration)
-            guard FileTree.exists(path) else { throw .notFound(name, similar: []) }
-            let bytes = try reporting { () throws(SystemError) in
-                try FileTree.read(path, limit: BoundedJSON.maximumSize)
-            }
+            let bytes = try configurationBytes
             do { return try ImageConfiguration(decoding: bytes) } catch {
-                throw .damaged(path, reason: "\(error)")
+                throw .damaged(layout.blob(record.configuration), reason: "\(error)")
             }
         }
     }

@@ -47,6 +47,29 @@ public final class Workspace: Sendable {
         try makeFile(layout.layerData(diffID), in: layout.layer(diffID))
     }
 
+    /// Makes the empty file for a layer as it comes, compressed. An earlier one is replaced.
+    public func makeLayerArchive(_ diffID: Digest) throws(ImageStoreError) -> Descriptor {
+        try makeFile(layout.layerArchive(diffID), in: layout.layer(diffID))
+    }
+
+    /// Says what the file of ``makeLayerArchive(_:)`` holds, now that it is whole.
+    public func finishLayerArchive(_ descriptor: ContentDescriptor, of diffID: Digest) throws(ImageStoreError) {
+        let path = layout.layerArchiveDescriptor(diffID)
+        let bytes: [UInt8]
+        do { bytes = try BoundedJSON.encode(descriptor) } catch { throw .damaged(path, reason: "\(error)") }
+        try write(bytes, to: path, in: layout.layer(diffID))
+    }
+
+    /// Removes the file of ``makeLayerArchive(_:)``.
+    public func removeLayerArchive(_ diffID: Digest) throws(ImageStoreError) {
+        try reporting { () throws(SystemError) in try FileTree.removeFile(layout.layerArchive(diffID)) }
+    }
+
+    /// Makes the empty file for the record of a layer's tar archive. An earlier one is replaced.
+    public func makeLayerRecord(_ diffID: Digest) throws(ImageStoreError) -> Descriptor {
+        try makeFile(layout.layerRecord(diffID), in: layout.layer(diffID))
+    }
+
     /// Writes the index of a layer, which finishes the layer.
     public func writeLayerIndex(_ index: [UInt8], of diffID: Digest) throws(ImageStoreError) {
         try write(index, to: layout.layerIndex(diffID), in: layout.layer(diffID))

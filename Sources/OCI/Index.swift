@@ -11,6 +11,8 @@ public struct Index: Hashable, Sendable, Codable {
 
     /// How many entries an index may have.
     public static let maximumEntries = 4096
+    /// How deeply indexes may lie in indexes, for whoever follows them.
+    public static let maximumNesting = 4
 
     /// Makes an OCI index.
     public init(manifests: [ContentDescriptor]) {

@@ -35,6 +35,10 @@ public struct MediaType: RawRepresentable, Hashable, Sendable, Codable {
     public static let configuration = MediaType(rawValue: "application/vnd.oci.image.config.v1+json")
     /// An uncompressed layer.
     public static let layer = MediaType(rawValue: "application/vnd.oci.image.layer.v1.tar")
+    /// A layer compressed with gzip.
+    public static let gzipLayer = MediaType(rawValue: "application/vnd.oci.image.layer.v1.tar+gzip")
+    /// A layer compressed with zstd.
+    public static let zstdLayer = MediaType(rawValue: "application/vnd.oci.image.layer.v1.tar+zstd")
 
     private static let layerTypes: Set<String> = {
         let oci = ["layer.v1.tar", "layer.nondistributable.v1.tar"].flatMap { name in

@@ -37,10 +37,13 @@ struct HostileBytesTests {
         }
     }
 
-    /// Takes an archive all the way to a disk.
+    /// Takes an archive all the way to a disk, and checks that its record gives it back.
     private func build(_ archive: some RandomAccessCollection<UInt8>, step: Int = .max) throws -> LayerIndex {
-        var writer = LayerWriter(data: try .memory("data"), limits: Self.limits)
-        try Array(archive).withUnsafeBytes { bytes in
+        let data = try Descriptor.memory("data")
+        let record = try Descriptor.memory("record")
+        var writer = try LayerWriter(data: data, record: record, limits: Self.limits)
+        let archive = Array(archive)
+        try archive.withUnsafeBytes { bytes in
             var start = 0
             while start < bytes.count {
                 let end = start + min(step, bytes.count - start)
@@ -49,6 +52,13 @@ struct HostileBytesTests {
             }
         }
         let index = try LayerIndex(decoding: writer.finish().encoded)
+        var reader = try TarRecord.Reader(record: record, data: data)
+        var rebuilt = [UInt8](repeating: 0, count: archive.count + 1)
+        var filled = 0
+        while case let count = try rebuilt[filled...].withUnsafeMutableBytes({ try reader.read(into: $0) }), count > 0 {
+            filled += count
+        }
+        #expect(rebuilt[..<filled].elementsEqual(archive), "the record gives another archive back")
         try write(index)
         return index
     }

@@ -136,7 +136,7 @@ extension LayerWriter {
         guard var entry = sparse, let layout = entry.layout else { return bytes.count }
         sparse = nil
         let count = Int(min(Int64(bytes.count), entry.pieceLeft))
-        try data.append(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        try keep(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         entry.pieceLeft -= Int64(count)
         if entry.pieceLeft == 0 {
             entry.piece += 1

@@ -30,6 +30,14 @@ public struct LayerWriter: ~Copyable, Sendable {
         case padding(remaining: Int)
         /// What follows the two zero blocks.
         case end
+
+        /// Whether the bytes go into the data file.
+        var isContent: Bool {
+            switch self {
+            case .content, .sparseContent: true
+            case .block, .text, .skip, .padding, .end: false
+            }
+        }
     }
 
     enum BlockRole { case header, secondZero, sparseExtension, sparseMap }
@@ -39,6 +47,8 @@ public struct LayerWriter: ~Copyable, Sendable {
     let limits: LayerLimits
     var data: DataFile
     var index: IndexEncoder
+    /// What is needed to give the archive back; `nil` when nobody wants that.
+    private var record: TarRecord.Writer?
     /// How many bytes came before.
     var offset: Int64 = 0
 
@@ -69,14 +79,28 @@ public struct LayerWriter: ~Copyable, Sendable {
         gathered.reserveCapacity(TarHeader.size)
     }
 
-    /// Takes the next bytes of the archive. Blocks while the data file is written.
+    /// Starts a layer, and a record from which, with the data file, ``TarRecord/Reader`` gives the archive back.
+    /// - Parameters:
+    ///   - data: an empty file, open for writing, that becomes the layer's data file.
+    ///   - record: an empty file, open for writing, that becomes the record.
+    ///   - limits: how much the layer may cost.
+    /// - Throws: ``DiskImageError/system(_:)`` when there is no memory.
+    public init(data: Descriptor, record: Descriptor, limits: LayerLimits = .init()) throws(DiskImageError) {
+        self.init(data: data, limits: limits)
+        self.record = try TarRecord.Writer(record)
+    }
+
+    /// Takes the next bytes of the archive. Blocks while the files are written.
     /// - Throws: ``DiskImageError``, except for a damaged index.
     public mutating func consume(_ bytes: UnsafeRawBufferPointer) throws(DiskImageError) {
         if let failure { throw failure }
         do {
             var rest = bytes
             while !rest.isEmpty {
+                // What goes into the data file the record learns from there.
+                let isLiteral = !state.isContent
                 let used = try step(rest)
+                if isLiteral { try record?.add(literal: UnsafeRawBufferPointer(rebasing: rest[..<used])) }
                 offset &+= Int64(used)
                 rest = UnsafeRawBufferPointer(rebasing: rest[used...])
             }
@@ -86,7 +110,7 @@ public struct LayerWriter: ~Copyable, Sendable {
         }
     }
 
-    /// Ends the layer: writes what is left of the data file and hands out the index.
+    /// Ends the layer: writes what is left of the files and hands out the index.
     /// - Throws: ``DiskImageError``; an archive that ends anywhere but between two entries is truncated.
     public consuming func finish() throws(DiskImageError) -> LayerIndex {
         if let failure { throw failure }
@@ -99,6 +123,7 @@ public struct LayerWriter: ~Copyable, Sendable {
         case .content, .sparseContent, .skip: throw .truncated(inside: "the content of a file")
         }
         guard !hasLocalHeader else { throw .truncated(inside: "an entry, after its extended header") }
+        try record?.finish()
         let length = try data.finish()
         return index.finish(dataLength: length)
     }
@@ -121,7 +146,7 @@ public struct LayerWriter: ~Copyable, Sendable {
             return count
         case .content(let remaining):
             let count = Int(min(Int64(bytes.count), remaining))
-            try data.append(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+            try keep(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
             if Int64(count) < remaining {
                 state = .content(remaining: remaining - Int64(count))
             } else {
@@ -172,6 +197,12 @@ public struct LayerWriter: ~Copyable, Sendable {
             gathered = bytes
             gathered.removeAll(keepingCapacity: true)
         }
+    }
+
+    /// Adds content, not empty, to the data file.
+    mutating func keep(_ content: UnsafeRawBufferPointer) throws(DiskImageError) {
+        try record?.add(contentAt: data.position, count: content.count)
+        try data.append(content)
     }
 
     /// Goes on with the next header, after the rest of the block in which `length` bytes end.

@@ -1,3 +1,4 @@
+import Compression
 import DiskImage
 import Glibc
 import ImageStore
@@ -39,13 +40,19 @@ enum ArchiveFiles {
         if type == S_IFDIR { return .directory(file) }
 
         let isPlainFile = type == S_IFREG && lseek(file.rawValue, 0, SEEK_CUR) == 0
-        let stream = ByteInput(file, name: name, cancellation: cancellation)
-        let prefix = try stream.peek(Compression.prefixLength)
+        let stream = ByteInput(name: name) { buffer, _ throws(CompressionError) in
+            try cancellation.check()
+            do throws(SystemError) { return try file.read(into: buffer) } catch { throw .system(error) }
+        }
+        let prefix = try reporting { () throws(CompressionError) in try stream.peek(Compression.prefixLength) }
         guard !prefix.isEmpty else { throw .notAnArchive(reason: "it is empty") }
-        let compression = try Compression(detecting: prefix, of: name)
+        let compression = try reporting { () throws(CompressionError) in try Compression(detecting: prefix, of: name) }
         if compression == .none, isPlainFile { return try list(file, limits) }
         let spool = try reporting { () throws(ImageStoreError) in try workspace.anonymousFile() }
-        try copy(try compression.decompress(stream, limits), to: spool, limits)
+        let content = try reporting { () throws(CompressionError) in
+            try compression.decompress(stream, windowLog: limits.zstdWindowLog)
+        }
+        try copy(content, to: spool, limits)
         return try list(spool, limits)
     }
 
@@ -71,7 +78,7 @@ enum ArchiveFiles {
         defer { buffer.deallocate() }
         var total: Int64 = 0
         while true {
-            let count = try source.read(into: buffer)
+            let count = try reporting { () throws(CompressionError) in try source.read(into: buffer) }
             if count == 0 { return }
             total += Int64(count)
             guard total <= limits.archiveBytes else {
@@ -108,13 +115,29 @@ enum ArchiveFiles {
         guard region.length <= BoundedJSON.maximumSize else {
             throw .limit(name, name: "maximumSize of a JSON document", value: "\(BoundedJSON.maximumSize) bytes")
         }
-        let input = ByteInput(region, cancellation: Cancellation())
-        var bytes: [UInt8] = []
-        while true {
-            let next = try input.available()
-            if next.isEmpty { return bytes }
-            bytes.append(contentsOf: next)
-            input.consume(next.count)
+        var bytes = [UInt8](repeating: 0, count: Int(region.length))
+        var count = 0
+        while count < bytes.count {
+            let read = bytes.withUnsafeMutableBytes { buffer in
+                Result { () throws(CompressionError) in
+                    try region.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]), at: Int64(count))
+                }
+            }
+            count += try reporting { () throws(CompressionError) in try read.get() }
         }
+        return bytes
+    }
+}
+
+extension IncomingImage {
+    /// Reads what an archive holds, whichever kind it is of. Archives of both kinds at once, as newer versions of Docker
+    /// write them, are read as OCI layouts.
+    static func readAll(
+        in files: ArchiveFiles, for platform: Platform, _ limits: ImportLimits
+    ) throws(ImageImportError) -> [IncomingImage] {
+        if let layout = try OCILayout(files, for: platform) { return try layout.images(limits) }
+        if case .directory = files { throw .notAnArchive(reason: "the directory has no index.json") }
+        if let archive = try DockerArchive(files) { return try archive.images(for: platform, limits) }
+        throw .notAnArchive(reason: "it has neither index.json nor manifest.json")
     }
 }

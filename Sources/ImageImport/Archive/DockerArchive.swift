@@ -30,28 +30,31 @@ struct DockerArchive {
         }
     }
 
-    func images(_ limits: ImportLimits) throws(ImageImportError) -> [ArchivedImage] {
+    func images(
+        for platform: Platform, _ limits: ImportLimits
+    ) throws(ImageImportError) -> [IncomingImage] {
         guard items.count <= limits.images else {
             throw .limit("an archive of \(items.count) images", name: "images", value: "\(limits.images)")
         }
         guard !items.isEmpty else { throw .notAnArchive(reason: "manifest.json lists no image") }
-        var images: [ArchivedImage] = []
+        var images: [IncomingImage] = []
         for item in items {
             guard let bytes = try files.document(item.configuration) else { throw .missing(file: item.configuration) }
             let digest = Digest.of(bytes)
             if let expected = Self.digest(inName: item.configuration), expected != digest {
                 throw .mismatch(item.configuration, expected: "\(expected)", found: "\(digest)")
             }
-            var blobs: [(region: FileRegion, descriptor: ContentDescriptor?)] = []
+            var blobs: [IncomingImage.Blob] = []
             for name in item.layers ?? [] {
                 guard let region = try files.region(name) else { throw .missing(file: name) }
-                blobs.append((region, nil))
+                blobs.append(.init(content: .region(region), descriptor: nil))
             }
             images.append(
-                try ArchivedImage(
+                try IncomingImage(
                     // What is no reference, such as `<none>:<none>`, is no name.
                     names: (item.names ?? []).compactMap { try? Reference($0) },
-                    manifest: nil, configuration: bytes, digest: digest, blobs: blobs, limits: limits))
+                    manifest: nil, configuration: bytes, digest: digest, blobs: blobs, platform: platform,
+                    limits: limits))
         }
         return images
     }

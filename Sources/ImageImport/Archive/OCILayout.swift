@@ -4,18 +4,17 @@ import OCI
 struct OCILayout {
     private let files: ArchiveFiles
     private let index: Index
-
-    /// How deeply indexes may lie in indexes.
-    static let maximumNesting = 4
+    private let platform: Platform
 
     /// `nil` when there is no `index.json`.
-    init?(_ files: ArchiveFiles) throws(ImageImportError) {
+    init?(_ files: ArchiveFiles, for platform: Platform) throws(ImageImportError) {
         guard let bytes = try files.document("index.json") else { return nil }
         self.files = files
+        self.platform = platform
         index = try reporting { () throws(OCIError) in try Index(decoding: bytes, document: "index.json") }
     }
 
-    func images(_ limits: ImportLimits) throws(ImageImportError) -> [ArchivedImage] {
+    func images(_ limits: ImportLimits) throws(ImageImportError) -> [IncomingImage] {
         var names: [Digest: [Reference]] = [:]
         var entries: [ContentDescriptor] = []
         for entry in try chosenEntries() {
@@ -26,7 +25,7 @@ struct OCILayout {
         guard entries.count <= limits.images else {
             throw .limit("an archive of \(entries.count) images", name: "images", value: "\(limits.images)")
         }
-        var images: [ArchivedImage] = []
+        var images: [IncomingImage] = []
         for entry in entries { images.append(try image(entry, names[entry.digest] ?? [], limits)) }
         return images
     }
@@ -43,7 +42,7 @@ struct OCILayout {
             let group = entries.filter { $0.imageName == name }
             let best: ContentDescriptor
             do throws(ImageImportError) {
-                best = try reporting { () throws(OCIError) in try Index(manifests: group).choose(.host) }
+                best = try reporting { () throws(OCIError) in try Index(manifests: group).choose(platform) }
             } catch {
                 refusal = refusal ?? error
                 continue
@@ -62,29 +61,30 @@ struct OCILayout {
     /// Goes down through indexes to the manifest for this host.
     private func findManifest(_ entry: ContentDescriptor, nesting: Int) throws(ImageImportError) -> ContentDescriptor {
         guard entry.mediaType.kind == .index else { return entry }
-        guard nesting < Self.maximumNesting else {
-            throw .limit("the nesting of indexes", name: "maximumNesting", value: "\(Self.maximumNesting)")
-        }
+        guard nesting < Index.maximumNesting else { throw .nestedTooDeeply }
         let bytes = try blob(entry)
         let inner = try reporting { () throws(OCIError) in
-            try Index(decoding: bytes, document: "index \(entry.digest.short)").choose(.host)
+            try Index(decoding: bytes, document: "index \(entry.digest.short)").choose(platform)
         }
         return try findManifest(inner, nesting: nesting + 1)
     }
 
     private func image(
         _ entry: ContentDescriptor, _ names: [Reference], _ limits: ImportLimits
-    ) throws(ImageImportError) -> ArchivedImage {
+    ) throws(ImageImportError) -> IncomingImage {
         let bytes = try blob(entry)
         let manifest = try reporting { () throws(OCIError) in
             try Manifest(decoding: bytes, document: "manifest \(entry.digest.short)")
         }
-        var blobs: [(region: FileRegion, descriptor: ContentDescriptor?)] = []
-        for layer in manifest.layers { blobs.append((try region(layer), layer)) }
-        return try ArchivedImage(
+        var blobs: [IncomingImage.Blob] = []
+        for layer in manifest.layers {
+            blobs.append(.init(content: .region(try region(layer)), descriptor: layer))
+        }
+        return try IncomingImage(
             names: names,
             manifest: .init(digest: entry.digest, mediaType: manifest.mediaType ?? entry.mediaType, bytes: bytes),
-            configuration: try blob(manifest.config), digest: manifest.config.digest, blobs: blobs, limits: limits)
+            configuration: try blob(manifest.config), digest: manifest.config.digest, blobs: blobs,
+            platform: platform, limits: limits)
     }
 
     private func region(_ descriptor: ContentDescriptor) throws(ImageImportError) -> FileRegion {

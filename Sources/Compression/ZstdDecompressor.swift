@@ -2,14 +2,15 @@ import CZstd
 import Glibc
 
 /// Decompresses zstd (RFC 8878), one frame after the other. Nothing else may follow.
-final class ZstdDecompressor: Decompressor {
+public final class ZstdDecompressor: Decompressor {
     private let input: ByteInput
     private let windowLog: Int32
     // Made in init, freed in deinit, used by one thread at a time.
     private let context: OpaquePointer
     private var inFrame = true
 
-    init(_ input: ByteInput, windowLog: Int32) throws(ImageImportError) {
+    /// Decompresses `input`.
+    public init(_ input: ByteInput, windowLog: Int32) throws(CompressionError) {
         guard let context = ZSTD_createDCtx() else { throw .system(.init("decompress", input.name, number: ENOMEM)) }
         _ = ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, windowLog)
         self.input = input
@@ -19,7 +20,8 @@ final class ZstdDecompressor: Decompressor {
 
     deinit { ZSTD_freeDCtx(context) }
 
-    func read(into output: UnsafeMutableRawBufferPointer) throws(ImageImportError) -> Int {
+    /// Fills `output` with at least one byte; 0 at the end of the input, which was whole then.
+    public func read(into output: UnsafeMutableRawBufferPointer) throws(CompressionError) -> Int {
         while true {
             let bytes = try input.available()
             if bytes.isEmpty, !inFrame { return 0 }
@@ -34,10 +36,10 @@ final class ZstdDecompressor: Decompressor {
         }
     }
 
-    private func failure(_ result: Int) -> ImageImportError {
+    private func failure(_ result: Int) -> CompressionError {
         switch ZSTD_getErrorCode(result) {
         case ZSTD_error_frameParameter_windowTooLarge:
-            return .limit("the window of \(input.name)", name: "zstdWindowLog", value: "\(windowLog)")
+            return .windowTooLarge(input.name, windowLog: windowLog)
         case ZSTD_error_memory_allocation:
             return .system(.init("decompress", input.name, number: ENOMEM))
         default:

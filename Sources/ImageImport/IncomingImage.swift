@@ -1,8 +1,8 @@
 import OCI
 
-/// An image as an archive holds it: its documents, checked, and where its layers are.
-struct ArchivedImage {
-    /// The names the archive gives it.
+/// An image on its way in: its documents, checked, and where its layers come from.
+struct IncomingImage {
+    /// The references that are to name it.
     var names: [Reference]
     /// The manifest; `nil` in Docker's archives, which have none.
     let manifest: CheckedDocument?
@@ -11,7 +11,7 @@ struct ArchivedImage {
     let configurationDigest: Digest
     let configuration: ImageConfiguration
     /// Lowest first, at least one.
-    let layers: [ArchivedLayer]
+    let layers: [IncomingLayer]
 
     /// A document whose digest was checked.
     struct CheckedDocument {
@@ -20,17 +20,25 @@ struct ArchivedImage {
         let bytes: [UInt8]
     }
 
+    /// A layer as it is stored elsewhere.
+    struct Blob {
+        let content: LayerContent
+        /// Digest and size as it is stored; `nil` where nothing tells.
+        let descriptor: ContentDescriptor?
+    }
+
+    /// - Parameter configuration: its bytes, which have been found to have the digest `digest`.
     init(
-        names: [Reference], manifest: CheckedDocument?, configuration bytes: [UInt8], digest: Digest,
-        blobs: [(region: FileRegion, descriptor: ContentDescriptor?)], limits: ImportLimits
+        names: [Reference], manifest: CheckedDocument?, configuration bytes: [UInt8], digest: Digest, blobs: [Blob],
+        platform wanted: Platform, limits: ImportLimits
     ) throws(ImageImportError) {
         let name = "configuration \(digest.short)"
         let configuration = try reporting { () throws(OCIError) in
             try ImageConfiguration(decoding: bytes, document: name)
         }
         let platform = configuration.platform
-        if !platform.os.isEmpty || !platform.architecture.isEmpty, Platform.host.rank(of: platform) == nil {
-            throw .wrongPlatform(platform, expected: .host)
+        if !platform.os.isEmpty || !platform.architecture.isEmpty, wanted.rank(of: platform) == nil {
+            throw .wrongPlatform(platform, expected: wanted)
         }
         guard !blobs.isEmpty else { throw .damaged(name, reason: "the image has no layers, there is nothing to run") }
         guard blobs.count <= limits.layers else {
@@ -46,26 +54,17 @@ struct ArchivedImage {
         configurationDigest = digest
         self.configuration = configuration
         layers = zip(configuration.diffIDs, blobs).map { diffID, blob in
-            ArchivedLayer(diffID: diffID, region: blob.region, descriptor: blob.descriptor)
+            IncomingLayer(diffID: diffID, content: blob.content, descriptor: blob.descriptor)
         }
-    }
-
-    /// Reads what an archive holds, whichever kind it is of. Archives of both kinds at once, as newer versions of Docker
-    /// write them, are read as OCI layouts.
-    static func readAll(in files: ArchiveFiles, _ limits: ImportLimits) throws(ImageImportError) -> [ArchivedImage] {
-        if let layout = try OCILayout(files) { return try layout.images(limits) }
-        if case .directory = files { throw .notAnArchive(reason: "the directory has no index.json") }
-        if let archive = try DockerArchive(files) { return try archive.images(limits) }
-        throw .notAnArchive(reason: "it has neither index.json nor manifest.json")
     }
 }
 
-/// A layer as an archive holds it.
-struct ArchivedLayer: Sendable {
+/// A layer on its way in.
+struct IncomingLayer: Sendable {
     /// The digest its tar archive has, uncompressed.
     let diffID: Digest
-    /// Where it is.
-    let region: FileRegion
-    /// Digest and size that it has as it is stored; `nil` where the archive does not tell.
+    /// Where its bytes come from.
+    let content: LayerContent
+    /// Digest and size that it has as it is stored there; `nil` where nothing tells.
     let descriptor: ContentDescriptor?
 }

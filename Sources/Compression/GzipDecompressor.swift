@@ -2,13 +2,14 @@ import CISAL
 import Glibc
 
 /// Inflates gzip (RFC 1952), one member after the other, each with its checksum. Nothing else may follow.
-final class GzipDecompressor: Decompressor {
+public final class GzipDecompressor: Decompressor {
     private let input: ByteInput
     // Made in init, freed in deinit, used by one thread at a time.
     private let state: UnsafeMutablePointer<inflate_state>
     private var inMember = false
 
-    init(_ input: ByteInput) throws(ImageImportError) {
+    /// Decompresses `input`.
+    public init(_ input: ByteInput) throws(CompressionError) {
         guard let state = gzip_decoder_make() else { throw .system(.init("inflate", input.name, number: ENOMEM)) }
         self.input = input
         self.state = state
@@ -16,7 +17,8 @@ final class GzipDecompressor: Decompressor {
 
     deinit { gzip_decoder_free(state) }
 
-    func read(into output: UnsafeMutableRawBufferPointer) throws(ImageImportError) -> Int {
+    /// Fills `output` with at least one byte; 0 at the end of the input, which was whole then.
+    public func read(into output: UnsafeMutableRawBufferPointer) throws(CompressionError) -> Int {
         while true {
             let bytes = try input.available()
             if !inMember {

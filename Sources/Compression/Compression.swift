@@ -1,19 +1,24 @@
 /// Gives the uncompressed bytes of an input.
-protocol Decompressor {
+public protocol Decompressor {
     /// Fills `output`, which is not empty, with at least one byte; 0 at the end of the input, which was whole then.
-    func read(into output: UnsafeMutableRawBufferPointer) throws(ImageImportError) -> Int
+    func read(into output: UnsafeMutableRawBufferPointer) throws(CompressionError) -> Int
 }
 
 /// How something is compressed, told by its first bytes: labels in archives are often wrong, and digests decide anyway.
-enum Compression: Equatable {
+public enum Compression: Equatable, Sendable {
+    /// Not at all.
     case none
+    /// By gzip (RFC 1952).
     case gzip
+    /// By zstd (RFC 8878).
     case zstd
 
     /// How many bytes ``init(detecting:of:)`` wants to see.
-    static let prefixLength = 10
+    public static let prefixLength = 10
 
-    init(detecting prefix: [UInt8], of name: String) throws(ImageImportError) {
+    /// Tells it by the first bytes of what is called `name`.
+    /// - Throws: ``CompressionError/damaged(_:reason:)`` when it is compressed in a way that is not understood.
+    public init(detecting prefix: [UInt8], of name: String) throws(CompressionError) {
         if prefix.starts(with: [0x1f, 0x8b]) {
             self = .gzip
         } else if prefix.starts(with: [0x28, 0xb5, 0x2f, 0xfd]) || Self.isSkippableFrame(prefix) {
@@ -36,22 +41,25 @@ enum Compression: Equatable {
     }
 
     /// Makes a decompressor.
-    func decompress(_ input: ByteInput, _ limits: ImportLimits) throws(ImageImportError) -> any Decompressor {
+    /// - Parameter windowLog: the binary logarithm of the memory in bytes that a zstd stream may want, 10...31.
+    public func decompress(_ input: ByteInput, windowLog: Int32) throws(CompressionError) -> any Decompressor {
         switch self {
         case .none: PlainBytes(input)
         case .gzip: try GzipDecompressor(input)
-        case .zstd: try ZstdDecompressor(input, windowLog: limits.zstdWindowLog)
+        case .zstd: try ZstdDecompressor(input, windowLog: windowLog)
         }
     }
 }
 
 /// Bytes that are not compressed.
-struct PlainBytes: Decompressor {
+public struct PlainBytes: Decompressor {
     private let input: ByteInput
 
-    init(_ input: ByteInput) { self.input = input }
+    /// Passes the bytes of `input` on.
+    public init(_ input: ByteInput) { self.input = input }
 
-    func read(into output: UnsafeMutableRawBufferPointer) throws(ImageImportError) -> Int {
+    /// Fills as much of `output` as is there.
+    public func read(into output: UnsafeMutableRawBufferPointer) throws(CompressionError) -> Int {
         let bytes = try input.available()
         let count = min(bytes.count, output.count)
         output.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
