@@ -1,17 +1,17 @@
-import Crypto
 import FuzzInput
+import OCI
 
 /// An archive of images as a text in which digests and sizes are always right, so that a random change of one document
 /// does not keep all others from being read.
 ///
 /// The parts are parted by two bytes of all ones. The first line of a part is its name, the rest its content. `@2` stands
-/// for the hexadecimal SHA-256 of the content of part 2, `#2` for its length: of a part that comes later, or in a name
-/// of the part itself. Parts are counted from 0.
+/// for the hexadecimal digits of the digest of part 2's content, `#2` for its length: of a part that comes later, or in
+/// a name of the part itself. Parts are counted from 0.
 struct ArchiveText {
     private struct Part {
         var name: [UInt8]
         var content: [UInt8]
-        var hash: [UInt8] = []
+        var digest: [UInt8] = []
     }
 
     private static let maximumParts = 10
@@ -25,9 +25,7 @@ struct ArchiveText {
         }
         for number in parts.indices.reversed() {
             parts[number].content = filled(parts[number].content, from: number + 1)
-            parts[number].hash = SHA256.hash(data: parts[number].content).flatMap { byte in
-                [byte >> 4, byte & 15].map { $0 < 10 ? UInt8(ascii: "0") + $0 : UInt8(ascii: "a") - 10 + $0 }
-            }
+            parts[number].digest = Array(Digest.of(parts[number].content).hex.utf8)
             parts[number].name = filled(parts[number].name, from: number)
         }
     }
@@ -47,7 +45,7 @@ struct ArchiveText {
                 (first..<parts.count).contains(Int(digit) - Int(UInt8(ascii: "0")))
             {
                 let part = parts[Int(digit - UInt8(ascii: "0"))]
-                filled += byte == UInt8(ascii: "@") ? part.hash : Array(String(part.content.count).utf8)
+                filled += byte == UInt8(ascii: "@") ? part.digest : Array(String(part.content.count).utf8)
                 rest.removeFirst()
             } else {
                 filled.append(byte)
