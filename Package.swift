@@ -64,6 +64,12 @@ let package = Package(
             ] + nio,
             swiftSettings: strict),
         .target(
+            name: "ImageExport",
+            dependencies: [
+                "CISAL", "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+            ] + nio,
+            swiftSettings: strict),
+        .target(
             name: "Supervisor",
             dependencies: [
                 "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
@@ -82,7 +88,10 @@ let package = Package(
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
-            dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "SandboxState", argumentParser],
+            dependencies: [
+                "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient", "SandboxState",
+                argumentParser,
+            ],
             swiftSettings: strict),
         // Tests
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
@@ -109,6 +118,10 @@ let package = Package(
         .testTarget(
             name: "ImageImportTests",
             dependencies: ["ImageImport", "ImageStore", "LinuxSystem", "OCI", "sandpiper-image", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ImageExportTests",
+            dependencies: ["Compression", "DiskImage", "Hashing", "ImageExport", "ImageStore", "LinuxSystem", "OCI"],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
         .testTarget(

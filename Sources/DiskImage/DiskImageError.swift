@@ -8,8 +8,10 @@ public enum DiskImageError: Error, Equatable, Sendable {
     case malformed(String, offset: Int64)
     /// An entry of the archive or image cannot be part of a file tree.
     case entry(path: String, reason: String)
-    /// A bound of ``LayerLimits`` or ``ImageLimits``, or of the EROFS format, is exceeded.
+    /// A bound of ``ImageLimits`` or of the EROFS format is exceeded.
     case limit(String)
+    /// The bound of ``LayerLimits`` that is called `name` is exceeded.
+    case layerLimit(String, name: String)
     /// Bytes given as a layer index are not one.
     case damagedIndex(String)
     /// A file given as a tar record is not one, or not of the layer it was given with.
@@ -49,7 +51,9 @@ extension DiskImageError: CustomStringConvertible {
         case .entry(let path, let reason):
             "unpack layer: entry '\(path)': \(reason); build the image without it"
         case .limit(let what):
-            "make disk: \(what); use a smaller image or raise the limit"
+            "make disk: \(what); use a smaller image"
+        case .layerLimit(let what, let name):
+            "unpack layer: \(what); raise the limit with --limit \(name)=N if you trust the image"
         case .damagedIndex(let reason):
             "read layer index: \(reason); remove the image and load it again"
         case .damagedRecord(let reason):

@@ -42,6 +42,14 @@ public enum ImageImportError: Error, Sendable, CustomStringConvertible {
     /// Another part of the same import failed first, or it was stopped.
     case cancelled
 
+    /// Whether what was read is at fault, rather than this host or what was asked for.
+    public var blamesSource: Bool {
+        switch self {
+        case .missing, .damaged, .mismatch: true
+        default: false
+        }
+    }
+
     /// One line: what was read and why that failed.
     public var description: String {
         switch self {

@@ -11,6 +11,8 @@ public enum ImageStoreError: Error, Equatable, Sendable, CustomStringConvertible
     case ambiguous(_ prefix: String, matches: [Digest])
     /// The image was named by its digest, but has several references, and removal was not forced.
     case severalReferences(_ digest: Digest, references: [Reference])
+    /// Sandboxes, by name or id, run from the image.
+    case inUse(_ digest: Digest, by: [String])
     /// A file of the store does not hold what it must.
     case damaged(_ path: String, reason: String)
 
@@ -31,6 +33,9 @@ public enum ImageStoreError: Error, Equatable, Sendable, CustomStringConvertible
         case .severalReferences(let digest, let references):
             return "image \(digest.short) has several references: \(Self.list(references.map(\.familiar))); "
                 + "remove those one by one, or all with --force"
+        case .inUse(let digest, let sandboxes):
+            return "image \(digest.short) is in use by \(Self.list(sandboxes)); remove the sandbox first, "
+                + "or take the image's names off it with --force"
         case .damaged(let path, let reason):
             return "image store: \(path) is damaged (\(reason)); remove the image and load it again"
         }

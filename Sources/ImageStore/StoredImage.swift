@@ -52,3 +52,10 @@ public struct StoredImage: Sendable {
         return parts
     }
 }
+
+extension StoredImage {
+    /// How many bytes of data one of the image's layers has; 0 when it was removed meanwhile.
+    public func size(of layer: Digest) -> Int64 {
+        (try? Int64(Descriptor(opening: layout.layerData(layer)).status().st_size)) ?? 0
+    }
+}

@@ -31,8 +31,8 @@ extension RegistrySession {
             return status == 200 ? nil : AuthenticationChallenge.parse(response.headers["WWW-Authenticate"])
         }
         guard let challenges else { return }
-        let authorization = try await authenticator.authorization(challenges, remote, origin, credential, what)
-        try await redirects.exchange(request, authorization: authorization, remote.policy) { response, meter, _ in
+        let authorization = try await authenticator.authorization(challenges, remote, at: origin, credential, what)
+        try await redirects.exchange(request, authorization: authorization.value, remote.policy) { response, meter, _ in
             guard response.status.code == 200 else {
                 throw await ErrorAnswer.failure(response, meter, limits, what, host: remote.name, isAnonymous: false)
             }

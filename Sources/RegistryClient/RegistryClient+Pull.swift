@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Hashing
 import NIOCore
 import NIOHTTP1
 import OCI
@@ -99,7 +100,7 @@ extension RegistryClient {
     ]
 
     private static func check(_ bytes: [UInt8], _ expected: Digest?, _ what: String) throws(RegistryError) -> Digest {
-        let found = ContentHasher.digest(of: bytes, expected?.algorithm ?? .sha256)
+        let found = Digest.of(bytes, expected?.algorithm ?? .sha256)
         guard let expected, expected != found else { return found }
         throw .mismatch(what, expected: "\(expected)", found: "\(found)")
     }

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Hashing
 import NIOCore
 import NIOHTTP1
 import OCI
@@ -42,7 +43,7 @@ extension RegistryClient {
         _ bytes: [UInt8], mediaType: MediaType, to reference: Reference
     ) async throws(RegistryError) -> Digest {
         let what = "push of the manifest of \(reference)"
-        let digest = ContentHasher.digest(of: bytes, reference.digest?.algorithm ?? .sha256)
+        let digest = Digest.of(bytes, reference.digest?.algorithm ?? .sha256)
         if let expected = reference.digest, expected != digest {
             throw .mismatch(what, expected: "\(expected)", found: "\(digest)")
         }

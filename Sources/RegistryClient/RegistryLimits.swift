@@ -4,6 +4,8 @@ public struct RegistryLimits: Sendable {
     public var connectTime: Duration = .seconds(15)
     /// How long a registry may take from the end of a request to the head of its answer.
     public var responseTime: Duration = .seconds(60)
+    /// The same after the bytes of an upload, which some registries copy around before they answer.
+    public var commitTime: Duration = .seconds(300)
     /// The slowest transfer, in bytes a second, that is worth waiting for.
     public var minimumRate = 1024
     /// Over which time the rate is measured; so long may a connection stay silent.

@@ -82,6 +82,17 @@ public struct SandboxDirectory: Sendable {
         try system { () throws(SystemError) in try FileTree.names(in: home.sandboxes) }.compactMap { SandboxID($0) }
     }
 
+    /// The sandboxes, by name or else by id, that run from each image; images by the digests of their manifests.
+    public static func users(in home: Home) throws(StateError) -> [String: [String]] {
+        var users: [String: [String]] = [:]
+        for id in try all(in: home) {
+            // A record that vanishes meanwhile belongs to a sandbox that ended.
+            let record = try? RecordFile.read(SandboxRecord.self, from: SandboxDirectory(id, in: home).record)
+            if let record { users[record.imageDigest, default: []].append(record.name ?? record.id) }
+        }
+        return users
+    }
+
     /// Finds a sandbox by its name, its id or a unique start of its id.
     public static func find(_ text: String, in home: Home) throws(StateError) -> SandboxDirectory {
         if let id = SandboxID(text), FileTree.exists("\(home.sandboxes)/\(id)") {

@@ -1,13 +1,12 @@
 import Glibc
-import ImageStore
 import LinuxSystem
 
 /// Clean ends by signals.
 enum Interruption {
-    /// From now on SIGINT, SIGTERM and SIGHUP remove `workspace` before they end the process.
+    /// From now on SIGINT, SIGTERM and SIGHUP call `discard` before they end the process.
     ///
     /// To be called before further threads are started, which inherit the blocked signals.
-    static func discard(_ workspace: Workspace) throws(SystemError) {
+    static func handle(_ discard: @escaping @Sendable () -> Void) throws(SystemError) {
         var signals = sigset_t()
         sigemptyset(&signals)
         for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) { sigaddset(&signals, signal) }
@@ -18,7 +17,7 @@ enum Interruption {
             var waited = mask
             var signal: Int32 = 0
             guard sigwait(&waited, &signal) == 0 else { return }
-            workspace.discard()
+            discard()
             // Dies of the signal, so that a shell sees what happened.
             Glibc.signal(signal, SIG_DFL)
             var unblocked = mask

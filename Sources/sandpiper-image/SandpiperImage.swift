@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import ImageStore
 import LinuxSystem
+import OCI
 import SandboxState
 
 /// The commands for images. `sandpiper` runs this program for them.
@@ -9,17 +10,25 @@ import SandboxState
 struct SandpiperImage: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sandpiper-image",
-        abstract: "Load, list, show and remove images.",
-        subcommands: [LoadCommand.self, ImagesCommand.self, InspectCommand.self, RemoveCommand.self])
+        abstract: "Fetch, load, list, show, give out and remove images.",
+        subcommands: [
+            PullCommand.self, PushCommand.self, LoginCommand.self, LogoutCommand.self, LoadCommand.self,
+            SaveCommand.self, ImagesCommand.self, InspectCommand.self, HistoryCommand.self, TagCommand.self,
+            RemoveCommand.self, PruneCommand.self, DiskUsageCommand.self,
+        ])
 
     /// The exit status of failures of our own, as Docker has it.
     static let failure: Int32 = 125
 
-    static func main() {
+    static func main() async {
         StandardStreams.fillGaps()
         do {
             var command = try parseAsRoot()
-            try command.run()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
         } catch let status as ExitCode {
             Glibc.exit(status.rawValue)
         } catch {
@@ -50,4 +59,18 @@ func openStore() throws -> ImageStore {
 /// Something that the user must set right.
 struct UserError: Error, CustomStringConvertible {
     let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Reads a reference among the arguments.
+@Sendable func reference(_ text: String) throws -> Reference {
+    do { return try Reference(text) } catch { throw ValidationError("\(error)") }
+}
+
+/// The sandboxes that run from each image.
+func imageUsers() -> [Digest: [String]] {
+    // Whoever cannot read the records must not conclude that nothing is used.
+    let users = (try? SandboxDirectory.users(in: Home.current())) ?? [:]
+    return Dictionary(uniqueKeysWithValues: users.compactMap { digest, names in (try? Digest(digest)).map { ($0, names) } })
 }

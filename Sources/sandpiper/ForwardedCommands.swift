@@ -7,7 +7,10 @@ import SandboxState
 /// It gets the arguments untouched, `--help` too; the types here stand for it in the list of commands.
 enum ForwardedCommands {
     private static let executables: [(command: any ParsableCommand.Type, executable: String)] = [
-        (Load.self, "sandpiper-image"), (Images.self, "sandpiper-image"), (RemoveImage.self, "sandpiper-image"),
+        (Pull.self, "sandpiper-image"), (Push.self, "sandpiper-image"), (Login.self, "sandpiper-image"),
+        (Logout.self, "sandpiper-image"), (Load.self, "sandpiper-image"), (Save.self, "sandpiper-image"),
+        (Images.self, "sandpiper-image"), (History.self, "sandpiper-image"), (Tag.self, "sandpiper-image"),
+        (RemoveImage.self, "sandpiper-image"), (Prune.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
         (Doctor.self, "sandpiper-supervisor"),
     ]
 
@@ -30,16 +33,52 @@ enum ForwardedCommands {
     }
 }
 
+private struct Pull: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Fetch images from registries.")
+}
+
+private struct Push: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Send an image to a registry.")
+}
+
+private struct Login: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Keep a user name and password for a registry.")
+}
+
+private struct Logout: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Forget the password kept for a registry.")
+}
+
 private struct Load: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Load images from a docker or OCI archive.")
+}
+
+private struct Save: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Write images to a docker or OCI archive.")
 }
 
 private struct Images: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the images in the store.")
 }
 
+private struct History: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show how an image was made.")
+}
+
+private struct Tag: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Give an image a further name.")
+}
+
 private struct RemoveImage: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "rmi", abstract: "Remove images.")
+}
+
+private struct Prune: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Remove images without a name, or all unused ones.")
+}
+
+private struct DiskUsage: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "df", abstract: "Show what takes how much of the disk.")
 }
 
 private struct Doctor: ParsableCommand {

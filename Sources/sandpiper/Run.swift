@@ -31,6 +31,8 @@ struct Run: ParsableCommand {
     @Option(help: "Kill the command after this time, for example 30s or 1h30m.") var timeout: TimeSpan?
     @Flag(name: .customLong("require-kvm"), help: "Refuse to emulate: fail where KVM does not really work.")
     var requireKVM = false
+    @Option(help: "Fetch the image from its registry: always, when it is missing, or never.")
+    var pull = PullPolicy.missing
     @Flag(help: "Print when each stage of the start was reached.") var timings = false
     @Option(help: ArgumentHelp("Another guest kernel.", valueName: "file")) var kernel: String?
     @Argument(parsing: .captureForPassthrough, help: "The image, and the command to run in it.")
@@ -61,10 +63,10 @@ struct Run: ParsableCommand {
         let home = try Home.current()
         let store = try ImageStore(home: home.path)
         try store.sweep()
-        let image = try store.resolve(imageAndCommand[0])
+        let installation = try Installation()
+        let image = try pull.find(imageAndCommand[0], in: store, installation, signals)
         let specification = try process(image.configuration)
         let terminal = try TerminalIO(wanted: tty, interactive: interactive)
-        let installation = try Installation()
         let record = SandboxRecord(
             id: SandboxID(), name: name, image: imageAndCommand[0], imageDigest: "\(image.digest)", cpus: cpus,
             memory: memory.roundedUp(to: .mebibytes(2)).bytes, disk: disk.roundedUp(to: .mebibytes(1)).bytes,

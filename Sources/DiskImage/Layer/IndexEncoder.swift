@@ -122,13 +122,13 @@ struct IndexEncoder {
 
     private func count() throws(DiskImageError) {
         guard Int(header.entries) + Int(header.removals) < limits.entries else {
-            throw .limit("the layer has more than \(limits.entries) entries")
+            throw .layerLimit("the layer has more than \(limits.entries) entries", name: "entries")
         }
     }
 
     private func checkSize() throws(DiskImageError) {
         guard bytes.count + removals.count + attributeSets.count + extraBytes <= limits.indexBytes else {
-            throw .limit("the layer's names and attributes take more than \(limits.indexBytes) bytes")
+            throw .layerLimit("the layer's names and attributes take more than \(limits.indexBytes) bytes", name: "indexBytes")
         }
     }
 

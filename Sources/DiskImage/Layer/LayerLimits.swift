@@ -16,14 +16,19 @@ public struct LayerLimits: Sendable, Equatable {
     /// Pieces of data in one sparse file. 262,144 by default.
     public var sparseSegments: Int
 
+    /// What ``dataBytes`` can be at most.
+    public static let largestData = Block.addressable
+    /// What ``indexBytes`` can be at most.
+    public static let largestIndex = Int64(UInt32.max)
+
     /// Makes limits; each one that is left out has its default.
     public init(
         entries: Int = 4_000_000, dataBytes: Int64 = 1 << 40, indexBytes: Int = 512 << 20, headerBytes: Int = 1 << 20,
         sparseSegments: Int = 1 << 18
     ) {
         self.entries = entries
-        self.dataBytes = min(dataBytes, Block.addressable)
-        self.indexBytes = min(indexBytes, Int(UInt32.max))
+        self.dataBytes = min(dataBytes, Self.largestData)
+        self.indexBytes = min(indexBytes, Int(Self.largestIndex))
         self.headerBytes = headerBytes
         self.sparseSegments = sparseSegments
     }

@@ -188,7 +188,7 @@ extension LayerWriter {
     func allocate(_ size: Int64) throws(DiskImageError) -> UInt32 {
         let start = data.position
         guard size <= limits.dataBytes, Block.roundUp(size) <= limits.dataBytes - start else {
-            throw .limit("the layer's files have more than \(limits.dataBytes) bytes")
+            throw .layerLimit("the layer's files have more than \(limits.dataBytes) bytes", name: "dataBytes")
         }
         return UInt32(start >> Int64(Block.bits))  // positions are below Block.addressable
     }

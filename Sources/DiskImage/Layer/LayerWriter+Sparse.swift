@@ -103,7 +103,7 @@ extension LayerWriter {
     }
 
     private var tooManyPieces: DiskImageError {
-        .limit("a sparse file has more than \(limits.sparseSegments) pieces")
+        .layerLimit("a sparse file has more than \(limits.sparseSegments) pieces", name: "sparseSegments")
     }
 
     /// Adds a sparse file whose map is complete and makes ready for its pieces.

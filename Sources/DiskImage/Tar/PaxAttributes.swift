@@ -123,7 +123,7 @@ struct PaxAttributes {
         var map = sparseMap ?? SparseMap()
         sparseMap = nil
         guard map.segments.count < limits.sparseSegments else {
-            throw .limit("a sparse file has more than \(limits.sparseSegments) pieces")
+            throw .layerLimit("a sparse file has more than \(limits.sparseSegments) pieces", name: "sparseSegments")
         }
         map.append(offset: offset, length: length)
         sparseMap = map

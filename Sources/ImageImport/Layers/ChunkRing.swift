@@ -13,6 +13,11 @@ final class ChunkRing: @unchecked Sendable {
         var isClosed = false
     }
 
+    private enum Place {
+        case buffer(Int)
+        case closed
+    }
+
     private let buffers: [UnsafeMutableRawBufferPointer]
     private let state: Monitor<State>
 
@@ -27,10 +32,12 @@ final class ChunkRing: @unchecked Sendable {
 
     /// Waits for a free buffer; `nil` when the ring was closed. For the writing thread.
     func nextFree() -> UnsafeMutableRawBufferPointer? {
-        state.wait { state -> UnsafeMutableRawBufferPointer?? in
-            if state.isClosed { return .some(nil) }
-            return state.written - state.read < buffers.count ? buffers[state.written % buffers.count] : nil
+        let place = state.wait { state -> Place? in
+            if state.isClosed { return .closed }
+            return state.written - state.read < buffers.count ? .buffer(state.written % buffers.count) : nil
         }
+        if case .buffer(let number) = place { return buffers[number] }
+        return nil
     }
 
     /// Hands the buffer that ``nextFree()`` gave, with `count` bytes in it, to the reader.
@@ -44,12 +51,13 @@ final class ChunkRing: @unchecked Sendable {
     /// Waits for a filled buffer; `nil` when the ring was closed, or finished and all has been read. For the reading
     /// thread.
     func nextFilled() -> UnsafeRawBufferPointer? {
-        state.wait { state -> UnsafeRawBufferPointer?? in
-            if state.isClosed { return .some(nil) }
-            if state.written == state.read { return state.isWhole ? .some(nil) : nil }
-            let place = state.read % buffers.count
-            return UnsafeRawBufferPointer(rebasing: buffers[place][..<state.counts[place]])
+        let place = state.wait { state -> Place? in
+            if state.isClosed { return .closed }
+            if state.written == state.read { return state.isWhole ? .closed : nil }
+            return .buffer(state.read % buffers.count)
         }
+        guard case .buffer(let number) = place else { return nil }
+        return UnsafeRawBufferPointer(rebasing: buffers[number][..<state.look { $0.counts[number] }])
     }
 
     /// Gives the buffer that ``nextFilled()`` gave back to the writer.

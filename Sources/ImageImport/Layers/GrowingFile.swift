@@ -32,12 +32,13 @@ public final class GrowingFile: Sendable {
 
     /// Waits for bytes at `offset` and reads them; 0 at the end of the finished file, `nil` when it failed.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) -> Int? {
-        let available = state.wait { state -> Int64?? in
-            if state.end == .failed { return .some(nil) }
+        // Less than 0 when it failed.
+        let available = state.wait { state -> Int64? in
+            if state.end == .failed { return -1 }
             if state.count > offset { return state.count - offset }
             return state.end == .finished ? 0 : nil
         }
-        guard let available else { return nil }
+        guard available >= 0 else { return nil }
         let wanted = Int(min(Int64(buffer.count), available))
         if wanted == 0 { return 0 }
         return try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)

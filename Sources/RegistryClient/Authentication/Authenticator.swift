@@ -46,18 +46,30 @@ actor Authenticator {
         _ what: String
     ) async throws(AttemptFailure) -> Authorization {
         issued[TokenKey(remote: remote, scopes: scopes)] = nil
-        let known = ["bearer", "basic"].compactMap { scheme in offered.first { $0.scheme == scheme } }
-        guard let challenge = known.first else {
-            let list = offered.map(\.scheme).joined(separator: ", ")
-            let wish = list.isEmpty ? "it refuses without saying what it wants" : "it wants authentication by \(list)"
-            throw AttemptFailure(.invalidAnswer(what, host: remote.name, reason: "\(wish); known are Bearer and Basic"))
-        }
+        let challenge = try Self.choose(offered, remote, what)
         challenges[remote] = challenge
         return try await authorization(challenge, remote, origin, scopes, try await credential(remote, scopes), what)
     }
 
-    /// What to send for a challenge with a given credential.
+    /// What to send to a registry that has refused a request, to prove one certain credential.
     func authorization(
+        _ offered: [AuthenticationChallenge], _ remote: Remote, at origin: Origin, _ credential: Credential,
+        _ what: String
+    ) async throws(AttemptFailure) -> Authorization {
+        try await authorization(Self.choose(offered, remote, what), remote, origin, [], credential, what)
+    }
+
+    private static func choose(
+        _ offered: [AuthenticationChallenge], _ remote: Remote, _ what: String
+    ) throws(AttemptFailure) -> AuthenticationChallenge {
+        let known = ["bearer", "basic"].compactMap { scheme in offered.first { $0.scheme == scheme } }
+        if let challenge = known.first { return challenge }
+        let list = offered.map(\.scheme).joined(separator: ", ")
+        let wish = list.isEmpty ? "it refuses without saying what it wants" : "it wants authentication by \(list)"
+        throw AttemptFailure(.invalidAnswer(what, host: remote.name, reason: "\(wish); known are Bearer and Basic"))
+    }
+
+    private func authorization(
         _ challenge: AuthenticationChallenge, _ remote: Remote, _ origin: Origin, _ scopes: [RepositoryScope],
         _ credential: Credential?, _ what: String
     ) async throws(AttemptFailure) -> Authorization {

@@ -33,7 +33,7 @@ struct TokenService: Sendable {
     ) async throws(AttemptFailure) -> Token {
         if case .identityToken(let token) = credential {
             do {
-                return try await token(
+                return try await self.token(
                     refreshing: token, realm: realm, service: service, scopes: scopes, policy, what, host: host)
             } catch {
                 // Services that know nothing of OAuth 2 answer so.

@@ -29,11 +29,8 @@ struct RegistryConfiguration: Sendable {
     init(path: String) throws(RegistryError) {
         let bytes: [UInt8]
         do { bytes = try FileTree.read(path, limit: BoundedJSON.maximumSize) } catch {
-            guard !error.isMissingFile else {
-                registries = [:]
-                return
-            }
-            throw .system(error)
+            guard error.isMissingFile else { throw .system(error) }
+            bytes = Array(#"{"registries": {}}"#.utf8)
         }
         try self.init(decoding: bytes, path: path)
     }

@@ -64,7 +64,7 @@ struct CredentialHelper: Sendable {
                 let result = try await Subprocess.run(
                     .path(FilePath(path)), arguments: [verb], environment: .custom(variables),
                     input: .string(input), output: .string(limit: Self.answerSize), error: .discarded)
-                return (result.standardOutput ?? "", result.terminationStatus.isSuccess)
+                return (result.standardOutput, result.terminationStatus.isSuccess)
             }
         } catch is CancellationError {
             throw Task.isCancelled ? .cancelled : failure("it took longer than \(time)")

@@ -37,14 +37,17 @@ struct AttemptFailure: Error {
         switch error {
         case let failure as AttemptFailure: self = failure
         case let error as RegistryError: self.init(error)
-        case is CancellationError, HTTPClientError.cancelled: self.init(.cancelled)
+        case is CancellationError: self.init(.cancelled)
         case let error as TransferMeter.Slowness:
             self.init(transient: .tooSlow(what, host: host, reason: error.reason))
-        case HTTPParserError.headerOverflow:
-            self.init(.invalidAnswer(what, host: host, reason: "its header fields are too large"))
-        case HTTPParserError.invalidEOFState: self = broken("it was closed in the middle of an answer")
         case let error as HTTPParserError:
-            self.init(.invalidAnswer(what, host: host, reason: "it does not speak HTTP (\(error))"))
+            switch error {
+            case .headerOverflow:
+                self.init(.invalidAnswer(what, host: host, reason: "its header fields are too large"))
+            case .invalidEOFState: self = broken("it was closed in the middle of an answer")
+            default: self.init(.invalidAnswer(what, host: host, reason: "it does not speak HTTP (\(error))"))
+            }
+        case let error as HTTPClientError where error == .cancelled: self.init(.cancelled)
         case let error as HTTPClientError: self = broken(error.shortDescription.lowercased())
         case let error as NIOSSLError: self = Self.tls(error, what, host)
         case let error as NIOSSLExtraError:

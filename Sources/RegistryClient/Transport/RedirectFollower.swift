@@ -26,11 +26,11 @@ struct RedirectFollower: Sendable {
         while true {
             seen.insert(request.address)
             let limits = transport.limits
-            let (method, elsewhere) = (request.method, isElsewhere)
+            let (method, what, elsewhere) = (request.method, request.what, isElsewhere)
             let outcome = try await transport.exchange(request, policy) { response, meter -> Outcome<Result> in
                 if let location = response.headers.first(name: "Location"), Self.moves(method, response.status) {
                     // What is read of the answer lets the connection be used again.
-                    _ = try await response.collect(meter, limit: ("answerSize", limits.answerSize), request.what)
+                    _ = try await response.collect(meter, limit: ("answerSize", limits.answerSize), what)
                     return .moved(to: location)
                 }
                 return .done(try await read(response, meter, elsewhere))
@@ -55,7 +55,8 @@ struct RedirectFollower: Sendable {
         }
     }
 
-    private func next(
+    /// Where to go on.
+    func next(
         _ location: String, _ request: TransportRequest, _ seen: Set<WebAddress>
     ) throws(AttemptFailure) -> WebAddress {
         let current = request.address

@@ -19,10 +19,10 @@ struct LoadCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Name the archive's one image, whatever the archive calls it.", valueName: "reference"),
-        transform: { text in
-            do { return try Reference(text) } catch { throw ValidationError("\(error)") }
-        })
+        transform: reference)
     var name: Reference?
+
+    @OptionGroup var options: ImportOptions
 
     @Option(help: "Print text or json.")
     var format = OutputFormat.text
@@ -36,17 +36,24 @@ struct LoadCommand: ParsableCommand {
         let input: ArchiveInput
         if file == "-" {
             guard isatty(STDIN_FILENO) == 0 else {
-                throw UserError(description: "load: standard input is a terminal; name a file or redirect one")
+                throw UserError("load: standard input is a terminal; name a file or redirect one")
             }
             input = .stream(Descriptor(owning: STDIN_FILENO))
         } else {
             input = .path(file)
         }
+        let limits = try options.limits
         let store = try openStore()
         let workspace = try store.makeWorkspace()
         defer { workspace.discard() }
-        try Interruption.discard(workspace)
-        let images = try ImageImporter(store: store).load(input, in: workspace, as: name)
+        try Interruption.handle { workspace.discard() }
+        let images: [ImportedImage]
+        do {
+            images = try ImageImporter(store: store, limits: limits).load(
+                input, in: workspace, as: name, for: options.platform ?? .host)
+        } catch {
+            throw UserError("load: \(error)\(error.blamesSource ? "; make or copy the archive again" : "")")
+        }
         switch format {
         case .text: for image in images { print(image.name) }
         case .json: try printJSON(images.map { Line(reference: $0.name, digest: $0.digest) })

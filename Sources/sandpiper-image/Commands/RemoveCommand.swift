@@ -7,10 +7,11 @@ struct RemoveCommand: ParsableCommand {
         abstract: "Remove images.",
         discussion: """
             A reference is removed; the image itself goes with its last reference. An image named by its digest goes \
-            with its one reference, or with all of them if forced.
+            with its one reference, or with all of them if forced. An image that a sandbox runs from stays; if forced, it \
+            loses its names.
             """)
 
-    @Flag(name: .shortAndLong, help: "Remove an image that is named by its digest with all its references.")
+    @Flag(name: .shortAndLong, help: "Remove all references of an image named by its digest, and those of images in use.")
     var force = false
 
     @Argument(help: ArgumentHelp("References, or beginnings of digests.", valueName: "image"))
@@ -21,12 +22,7 @@ struct RemoveCommand: ParsableCommand {
         var failed = false
         for image in images {
             do {
-                for removal in try store.remove(image, force: force) {
-                    switch removal {
-                    case .untagged(let reference): print("Untagged: \(reference)")
-                    case .deleted(let digest): print("Deleted: \(digest)")
-                    }
-                }
+                for removal in try store.remove(image, force: force, users: imageUsers) { print(removal) }
             } catch {
                 // The others are removed all the same, as Docker does.
                 SandpiperImage.report("\(error)")

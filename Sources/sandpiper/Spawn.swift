@@ -1,0 +1,35 @@
+import Glibc
+import LinuxSystem
+
+/// `POSIX_SPAWN_SETSID` of glibc's spawn.h, which the Swift module does not show.
+private let newSession: Int16 = 0x80
+
+/// Starts a program with these descriptors under these numbers, and stderr, and with no signal blocked.
+/// - Parameter inNewSession: whether it is out of reach of the terminal's signals.
+func spawn(_ arguments: [String], _ descriptors: [(Descriptor, Int32)], inNewSession: Bool) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    // Descriptors first go where no target lies, so that none overwrites another that is still to be moved.
+    var parked: [Descriptor] = []
+    for (descriptor, target) in descriptors {
+        let copy = try descriptor.duplicate(atLeast: 64)
+        parked.append(copy)
+        posix_spawn_file_actions_adddup2(&actions, copy.rawValue, target)
+    }
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, (inNewSession ? newSession : 0) | Int16(POSIX_SPAWN_SETSIGMASK))
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    var vector: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    defer { vector.forEach { free($0) } }
+    vector.append(nil)
+    var pid = pid_t()
+    let result = posix_spawn(&pid, arguments[0], &actions, &attributes, vector, environ)
+    guard result == 0 else { throw SystemError("start", arguments[0], number: result) }
+    withExtendedLifetime(parked) {}
+    return pid
+}
