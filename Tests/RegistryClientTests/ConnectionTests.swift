@@ -61,7 +61,7 @@ struct ConnectionTests {
                     await withThrowingTaskGroup(of: Void.self) { group in
                         group.addTask {
                             try await client.download(
-                                ContentDescriptor(of: content(1000)), of: Reference("\(server.name)/a/b"),
+                                try ContentDescriptor(of: content(1000)), of: Reference("\(server.name)/a/b"),
                                 into: MemorySink())
                         }
                         for await _ in begun { break }
@@ -91,7 +91,7 @@ struct ConnectionTests {
             try await home.withClient { client in
                 let message = try await message {
                     try await client.download(
-                        ContentDescriptor(of: content(1000)), of: Reference("\(server.name)/a/b"), into: FullSink())
+                        try ContentDescriptor(of: content(1000)), of: Reference("\(server.name)/a/b"), into: FullSink())
                 }
                 #expect(message == "the disk is full")
                 #expect(server.requests.count == 1)
