@@ -76,8 +76,9 @@ uninstall: ## remove what `make install` installed
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/sandpiper $(DESTDIR)$(PREFIX)/share/doc/sandpiper
 
 .PHONY: fuzz
-fuzz: build-packages ## fuzz every parser of foreign bytes; SECONDS_EACH=60 bounds each
-	@Scripts/fuzz.sh $${SECONDS_EACH:-60}
+fuzz: SECONDS = 60
+fuzz: build-packages ## fuzz every parser of foreign bytes, each for SECONDS=60; FUZZERS="FuzzTar …" names some
+	@Scripts/fuzz.sh $(SECONDS) $(FUZZERS)
 
 .PHONY: packages
 packages: build-packages test-packages kvm-packages ## install the Debian packages for building and testing

@@ -18,7 +18,9 @@ let package = Package(
     products: [
         // For the package of the fuzzers.
         .library(name: "Compression", targets: ["Compression"]),
+        .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
+        .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
     ],
@@ -107,7 +109,7 @@ let package = Package(
         .testTarget(
             name: "RegistryClientTests",
             dependencies: [
-                "LinuxSystem", "OCI", "RegistryClient", subprocess,
+                "Hashing", "LinuxSystem", "OCI", "RegistryClient", subprocess,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             swiftSettings: strict),

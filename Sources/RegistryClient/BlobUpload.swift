@@ -26,7 +26,7 @@ struct BlobUpload: Sendable {
         }
         let path = "\(reference.path)/blobs/uploads/\(query)"
         let call = RegistryCall(
-            method: .POST, target: .path(path), headers: ["Content-Length": "0"], scopes: scopes,
+            method: .POST, target: .path(path), scopes: scopes,
             accepted: [201, 202], what: what)
         return try await session.attempt(call, at: remote) { response, _ in
             response.status.code == 201 ? nil : try await self.place(response, after: .path(path))
@@ -54,7 +54,7 @@ struct BlobUpload: Sendable {
     func finish(at place: WebAddress) async throws(AttemptFailure) {
         let call = RegistryCall(
             method: .PUT, target: .address(place.adding("digest", "\(descriptor.digest)".queryEncoded)),
-            headers: ["Content-Length": "0"], scopes: [.push(reference.path)], accepted: [201, 204],
+            scopes: [.push(reference.path)], accepted: [201, 204],
             responseTime: limits.commitTime, what: what)
         try await session.attempt(call, at: remote) { _, _ in }
     }
@@ -75,7 +75,8 @@ struct BlobUpload: Sendable {
             throw invalid("the place it names for the upload is no URL")
         }
         guard place.origin.scheme == .https || origin.scheme == .http else {
-            throw invalid("it wants the upload by plain http at \(place.origin.authority); its proxy hides https from it")
+            throw invalid(
+                "it wants the upload by plain http at \(place.origin.authority); its proxy hides https from it")
         }
         return place
     }

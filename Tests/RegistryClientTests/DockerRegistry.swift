@@ -57,7 +57,8 @@ struct DockerRegistry {
 @discardableResult
 func run(_ program: String, _ arguments: String...) async throws -> String {
     let result = try await Subprocess.run(
-        .name(program), arguments: Arguments(arguments), output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
+        .name(program), arguments: Arguments(arguments), output: .string(limit: 1 << 20), error: .string(limit: 1 << 20)
+    )
     #expect(result.terminationStatus.isSuccess, "\(program): \(result.standardError)")
     return result.standardOutput
 }

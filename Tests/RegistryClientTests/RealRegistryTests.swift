@@ -14,11 +14,12 @@ struct RealRegistryTests {
 
     /// An image as skopeo takes it: two layers, which nobody unpacks here.
     private struct Image {
-        let layers = [content(3_000_000), content(10)]
+        let layers: [[UInt8]]
         let configuration: [UInt8]
         let manifest: [UInt8]
 
         init() throws {
+            layers = [try content(3_000_000), try content(10)]
             let diffIDs = layers.map { "\"\(Digest.of($0))\"" }.joined(separator: ",")
             configuration = Array(
                 #"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[\#(diffIDs)]}}"#.utf8)
@@ -69,7 +70,9 @@ struct RealRegistryTests {
         let image = try Image()
         let layout = try image.write(to: folder, "layout")
         try await DockerRegistry.run(in: folder) { registry in
-            try await run("skopeo", "copy", "--preserve-digests", "--dest-tls-verify=false", "oci:\(layout)", "docker://\(registry.name)/a/b:1")
+            try await run(
+                "skopeo", "copy", "--preserve-digests", "--dest-tls-verify=false", "oci:\(layout)",
+                "docker://\(registry.name)/a/b:1")
             try await home.withClient { client in
                 try await image.expectPull(client, Reference("\(registry.name)/a/b:1"))
                 try await image.expectPull(client, Reference("\(registry.name)/a/b@\(Digest.of(image.manifest))"))
@@ -96,7 +99,8 @@ struct RealRegistryTests {
                     try await client.uploadBlob(layer, to: other, mountableFrom: "a/b", from: source) == .mounted)
                 #expect(source.startCount == 0)
                 try await run(
-                    "skopeo", "copy", "--preserve-digests", "--src-tls-verify=false", "docker://\(reference)", "oci:\(folder.path)/copy:1")
+                    "skopeo", "copy", "--preserve-digests", "--src-tls-verify=false", "docker://\(reference)",
+                    "oci:\(folder.path)/copy:1")
                 for blob in image.layers + [image.configuration, image.manifest] {
                     let copy = try Data(
                         contentsOf: URL(filePath: "\(folder.path)/copy/blobs/sha256/\(Digest.of(blob).hex)"))
@@ -104,7 +108,8 @@ struct RealRegistryTests {
                 }
                 // By digest, without a tag.
                 let untagged = try Reference("\(registry.name)/a/b@\(Digest.of(image.manifest))")
-                #expect(try await client.putManifest(image.manifest, mediaType: .manifest, to: untagged) == untagged.digest)
+                #expect(
+                    try await client.putManifest(image.manifest, mediaType: .manifest, to: untagged) == untagged.digest)
             }
         }
     }
@@ -186,9 +191,21 @@ struct RealRegistryTests {
             "-out", "\(path)/request.pem")
         try folder.write("subjectAltName=IP:127.0.0.1", to: "extensions")
         try await run(
-            "openssl", "x509", "-req", "-in", "\(path)/request.pem", "-CA", "\(path)/ca.pem", "-CAkey", "\(path)/ca.key",
+            "openssl", "x509", "-req", "-in", "\(path)/request.pem", "-CA", "\(path)/ca.pem", "-CAkey",
+            "\(path)/ca.key",
             "-CAcreateserial", "-days", "2", "-extfile", "\(path)/extensions", "-out", "\(path)/chain.pem")
         return ("\(path)/ca.pem", "\(path)/chain.pem", "\(path)/key.pem")
+    }
+
+    @Test("as a mirror of Docker Hub: images have the hub's names and paths")
+    func hubMirror() async throws {
+        let image = try Image()
+        try await DockerRegistry.run(in: folder) { mirror in
+            try await home.withClient { try await image.push($0, to: Reference("\(mirror.name)/library/thing:1")) }
+            try folder.write(
+                #"{"registries": {"docker.io": {"mirrors": ["http://\#(mirror.name)"]}}}"#, to: "home/registries.json")
+            try await home.withClient { try await image.expectPull($0, Reference("thing:1")) }
+        }
     }
 
     @Test("as a mirror: is asked first, and the registry itself when it does not have it or is not there")
@@ -197,7 +214,9 @@ struct RealRegistryTests {
         try await DockerRegistry.run(in: folder) { mirror in
             try await DockerRegistry.run(in: folder) { registry in
                 try await home.withClient { try await image.push($0, to: Reference("\(mirror.name)/only/mirror:1")) }
-                try await home.withClient { try await image.push($0, to: Reference("\(registry.name)/only/registry:1")) }
+                try await home.withClient {
+                    try await image.push($0, to: Reference("\(registry.name)/only/registry:1"))
+                }
                 try folder.write(
                     """
                     {"registries": {"\(registry.name)": {"mirrors": ["http://127.0.0.1:1", "http://\(mirror.name)"]}}}

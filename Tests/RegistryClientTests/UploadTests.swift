@@ -1,3 +1,4 @@
+import NIOCore
 import NIOHTTP1
 import OCI
 import Testing
@@ -12,7 +13,7 @@ struct UploadTests {
 
     @Test("that break off are begun anew, from the beginning of the blob")
     func beginsAnew() async throws {
-        let blob = content(400_000)
+        let blob = try content(400_000)
         let patches = Counter()
         try await ScriptedServer.run { request, answer in
             switch (request.method, request.path) {
@@ -33,10 +34,11 @@ struct UploadTests {
                 #expect(outcome == .uploaded)
                 #expect(source.startCount == 2)
                 let digest = "\(ContentDescriptor(of: blob).digest)".queryEncoded
-                #expect(server.requests.map { "\($0.method) \($0.target)" }.suffix(3) == [
-                    "POST /v2/a/b/blobs/uploads/", "PATCH /v2/a/b/blobs/uploads/one?_state=x%2By",
-                    "PUT /two?a=b&digest=\(digest)",
-                ])
+                #expect(
+                    server.requests.map { "\($0.method) \($0.target)" }.suffix(3) == [
+                        "POST /v2/a/b/blobs/uploads/", "PATCH /v2/a/b/blobs/uploads/one?_state=x%2By",
+                        "PUT /two?a=b&digest=\(digest)",
+                    ])
                 #expect(server.requests.filter { $0.method == .PATCH }.map(\.body) == [blob, blob])
             }
         }
@@ -44,7 +46,7 @@ struct UploadTests {
 
     @Test("to a place elsewhere carry no credentials")
     func elsewhere() async throws {
-        let blob = content(1000)
+        let blob = try content(1000)
         try await ScriptedServer.run { request, answer in
             try await answer.send(request.method == .PATCH ? 202 : 201, ["Location": "/done"])
         } body: { elsewhere in
@@ -62,6 +64,40 @@ struct UploadTests {
                 }
                 #expect(elsewhere.requests.first?.method == .PATCH)
                 #expect(elsewhere.requests.allSatisfy { $0.authorization == nil })
+            }
+        }
+    }
+
+    @Test("whose source fails, or gives another number of bytes, are told so and not tried again")
+    func sourceFails() async throws {
+        struct Lost: Error, CustomStringConvertible { let description = "the layer is gone" }
+        struct LostSource: BlobSource {
+            func bytes() -> AsyncThrowingStream<ByteBuffer, any Error> {
+                AsyncThrowingStream { continuation in
+                    continuation.yield(ByteBuffer(bytes: [1]))
+                    continuation.finish(throwing: Lost())
+                }
+            }
+        }
+        try await ScriptedServer.run { request, answer in
+            if request.method == .HEAD { return try await answer.send(404) }
+            try await answer.send(request.method == .GET ? 200 : 202, ["Location": "/place"])
+        } body: { server in
+            try await home.withClient { client in
+                let reference = try Reference("\(server.name)/a/b")
+                let descriptor = ContentDescriptor(of: [1, 2, 3])
+                let lost = try await message {
+                    try await client.uploadBlob(descriptor, to: reference, from: LostSource())
+                }
+                #expect(lost == "the layer is gone")
+                for wrong: [UInt8] in [[1, 2], [1, 2, 3, 4]] {
+                    let message = try await message {
+                        try await client.uploadBlob(descriptor, to: reference, from: MemorySource(wrong))
+                    }
+                    #expect(message.contains("as many bytes as its descriptor says"), "\(message)")
+                }
+                let posts = server.requests.filter { $0.method == .POST }
+                #expect(posts.map { $0.headers["Content-Length"] } == [["0"], ["0"], ["0"]])
             }
         }
     }
@@ -87,6 +123,7 @@ struct UploadTests {
         var hasty = home
         hasty.options.limits.attempts = 1
         hasty.options.limits.commitTime = .seconds(1)
+        hasty.options.limits.rateWindow = .seconds(1)
         try await ScriptedServer.run { request, answer in
             switch request.method {
             case .HEAD: try await answer.send(404)

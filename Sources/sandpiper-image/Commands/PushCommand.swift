@@ -44,7 +44,7 @@ struct PushCommand: AsyncParsableCommand {
             defer { display.finish() }
             do {
                 return try await ImagePush(to: registry, in: workspace) { display.show($0) }.push(stored, as: image)
-            } catch let error as ImageExportError { throw UserError("push \(image): \(error)") }
+            } catch let error as ImageExportError { throw UserError("push: \(error)") }
         }
         switch format {
         case .text: print("\(image.repository)@\(digest)")

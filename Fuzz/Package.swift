@@ -1,0 +1,61 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
+let linuxSystem = Target.Dependency.product(name: "LinuxSystem", package: "sandpiper")
+let compression = Target.Dependency.product(name: "Compression", package: "sandpiper")
+let diskImage: [Target.Dependency] = [
+    "FuzzInput", .product(name: "DiskImage", package: "sandpiper"), linuxSystem,
+]
+let oci = Target.Dependency.product(name: "OCI", package: "sandpiper")
+
+// One executable for each parser. Parsers that are no module's public face stand in their fuzzer's folder as a symbolic
+// link to the file that is theirs: they are built alone, and no module says more to the world than its callers need.
+let fuzzers: [Target] = [
+    .executableTarget(name: "FuzzCompression", dependencies: [compression], swiftSettings: strict),
+    .executableTarget(name: "FuzzDockerConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),
+    .executableTarget(name: "FuzzELF", dependencies: ["FuzzInput", linuxSystem], swiftSettings: strict),
+    .executableTarget(name: "FuzzFrames", dependencies: [agentProtocol], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzImageArchive",
+        dependencies: diskImage + [
+            compression, oci, "RegistryParsers", .product(name: "ImageStore", package: "sandpiper"),
+        ],
+        // The sources of ImageImport know registries by their errors only.
+        swiftSettings: strict + [.unsafeFlags(["-module-alias", "RegistryClient=RegistryParsers"])]),
+    .executableTarget(name: "FuzzLayerIndex", dependencies: diskImage, swiftSettings: strict),
+    .executableTarget(name: "FuzzManifest", dependencies: [oci], swiftSettings: strict),
+    .executableTarget(name: "FuzzQMP", swiftSettings: strict),
+    .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
+    .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),
+    .executableTarget(name: "FuzzRegistryHeaders", dependencies: ["RegistryParsers"], swiftSettings: strict),
+    .executableTarget(name: "FuzzStreams", dependencies: [agentProtocol], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzSupervisorMessages",
+        dependencies: [agentProtocol, .product(name: "Control", package: "sandpiper")], swiftSettings: strict),
+    .executableTarget(name: "FuzzTar", dependencies: diskImage, swiftSettings: strict),
+    .executableTarget(name: "FuzzTarListing", dependencies: diskImage, swiftSettings: strict),
+    .executableTarget(name: "FuzzTarRecord", dependencies: diskImage, swiftSettings: strict),
+    .executableTarget(name: "FuzzUserDatabase", swiftSettings: strict),
+]
+
+let package = Package(
+    name: "sandpiper-fuzz",
+    products: fuzzers.map { .executable(name: $0.name, targets: [$0.name]) },
+    dependencies: [
+        // Named, since a clone's folder may have any name.
+        .package(name: "sandpiper", path: ".."),
+        .package(name: "protocol", path: "../protocol"),
+    ],
+    targets: fuzzers + [
+        .target(name: "FuzzInput", dependencies: [linuxSystem], swiftSettings: strict),
+        // The parsers of RegistryClient, without the network.
+        .target(name: "RegistryParsers", dependencies: [linuxSystem, oci], swiftSettings: strict),
+        .executableTarget(
+            name: "MakeSeeds",
+            dependencies: diskImage + [agentProtocol, .product(name: "Control", package: "sandpiper")],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

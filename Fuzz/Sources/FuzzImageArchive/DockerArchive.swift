@@ -1,0 +1,1 @@
+../../../Sources/ImageImport/Archive/DockerArchive.swift

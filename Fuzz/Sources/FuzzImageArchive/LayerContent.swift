@@ -1,0 +1,1 @@
+../../../Sources/ImageImport/Layers/LayerContent.swift

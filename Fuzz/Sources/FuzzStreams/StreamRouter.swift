@@ -1,0 +1,164 @@
+import AgentProtocol
+
+/// Carries frames between the clients of a sandbox and its agent: pure state, no I/O.
+///
+/// Each client numbers its own streams; towards the agent they get numbers of the supervisor's. The guest is hostile: for
+/// every stream the router keeps how much each side may still send, and a guest that sends more, or something out of
+/// order, ends its sandbox. Since nobody can send beyond the credit the receiver gave, what is queued for a slow client is
+/// bounded by its streams' windows, and it slows nobody else.
+struct StreamRouter {
+    /// A client of the control socket.
+    typealias ClientID = Int
+
+    /// A frame to pass on.
+    enum Action: Equatable {
+        case toAgent(Frame)
+        case toClient(ClientID, Frame)
+    }
+
+    /// Most processes that the clients of a sandbox may have at one time.
+    static let maximumStreams = 4096
+
+    private struct Stream {
+        /// `nil` when the client has gone: the process is being killed and its output is dropped.
+        var owner: (client: ClientID, stream: UInt32)?
+        var isRunning = false
+        /// Bytes that the client may still send.
+        var inputCredit = FlowWindow.initial
+        /// Bytes that the guest may still send, stdout and stderr; `nil` after the end of the channel.
+        var outputCredit: [UInt32?] = [FlowWindow.initial, FlowWindow.initial]
+    }
+
+    private struct ClientStream: Hashable {
+        let client: ClientID
+        let stream: UInt32
+    }
+
+    private var streams: [UInt32: Stream] = [:]
+    private var numbers: [ClientStream: UInt32] = [:]
+    private var lastNumber: UInt32 = 0
+
+    /// Whether no process runs that a client started.
+    var isIdle: Bool { streams.isEmpty }
+
+    // MARK: From clients
+
+    /// Takes a frame from a client.
+    /// - Throws: ``ProtocolError`` when the client breaks the protocol; it is to be disconnected.
+    mutating func receive(_ frame: Frame, from client: ClientID) throws(ProtocolError) -> [Action] {
+        let key = ClientStream(client: client, stream: frame.stream)
+        switch try HostMessage(frame) {
+        case .configure, .shutdown: throw .unexpected(frame.kind)
+        case .start:
+            guard numbers[key] == nil else { throw .badField("stream") }
+            guard streams.count < Self.maximumStreams, let number = freeNumber() else {
+                let failure = StartFailure(.noResources, "start a process: \(Self.maximumStreams) are running")
+                return [.toClient(client, try GuestMessage.failed(stream: frame.stream, failure).frame())]
+            }
+            streams[number] = Stream(owner: (client, frame.stream))
+            numbers[key] = number
+            return [.toAgent(frame.renumbered(number))]
+        default:
+            // A process may end while the client still writes to it: late frames are dropped, not errors.
+            guard let number = numbers[key], var stream = streams[number] else { return [] }
+            switch try HostMessage(frame) {
+            case .data(_, let bytes):
+                guard bytes.count <= stream.inputCredit else { throw .badField("credit") }
+                stream.inputCredit -= UInt32(bytes.count)
+            case .credit(_, let channel, let count):
+                guard let index = channel.outputIndex else { throw .badField("channel") }
+                // Credit may cross the end of the channel.
+                guard let credit = stream.outputCredit[index] else { return [] }
+                guard count <= FlowWindow.initial - credit else { throw .badField("credit") }
+                stream.outputCredit[index] = credit + count
+            default: break
+            }
+            streams[number] = stream
+            return [.toAgent(frame.renumbered(number))]
+        }
+    }
+
+    /// Takes note that a client is gone: its processes are killed.
+    mutating func disconnect(_ client: ClientID) -> [Action] {
+        var actions: [Action] = []
+        for (key, number) in numbers where key.client == client {
+            numbers[key] = nil
+            streams[number]?.owner = nil
+            if let kill = try? HostMessage.signal(stream: number, 9).frame() { actions.append(.toAgent(kill)) }
+        }
+        return actions
+    }
+
+    // MARK: From the agent
+
+    /// Takes a frame from the agent, which is not trusted.
+    /// - Throws: ``ProtocolError`` when the guest breaks the protocol; the sandbox is to be ended.
+    mutating func receive(_ frame: Frame) throws(ProtocolError) -> [Action] {
+        let message = try GuestMessage(frame)
+        guard var stream = streams[frame.stream] else { throw .badField("stream") }
+        var ended = false
+        var actions: [Action] = []
+        switch message {
+        case .ready, .configured, .refused, .stopped: throw .unexpected(frame.kind)
+        case .started:
+            guard !stream.isRunning else { throw .unexpected(.started) }
+            stream.isRunning = true
+        case .failed:
+            guard !stream.isRunning else { throw .unexpected(.failed) }
+            ended = true
+        case .data(_, let channel, let bytes):
+            guard stream.isRunning, let index = channel.outputIndex, let credit = stream.outputCredit[index],
+                !bytes.isEmpty, bytes.count <= credit
+            else { throw .badField("credit") }
+            let count = UInt32(bytes.count)
+            stream.outputCredit[index] = credit - count
+            if stream.owner == nil {
+                stream.outputCredit[index] = credit
+                actions.append(.toAgent(try HostMessage.credit(stream: frame.stream, channel, count).frame()))
+            }
+        case .end(_, let channel):
+            guard stream.isRunning, let index = channel.outputIndex, stream.outputCredit[index] != nil else {
+                throw .unexpected(.end)
+            }
+            stream.outputCredit[index] = nil
+        case .credit(_, let count):
+            guard stream.isRunning, count > 0, count <= FlowWindow.initial - stream.inputCredit else {
+                throw .badField("credit")
+            }
+            stream.inputCredit += count
+        case .exited:
+            guard stream.isRunning else { throw .unexpected(.exited) }
+            ended = true
+        }
+        streams[frame.stream] = ended ? nil : stream
+        if let owner = stream.owner {
+            if ended { numbers[ClientStream(client: owner.client, stream: owner.stream)] = nil }
+            actions.append(.toClient(owner.client, frame.renumbered(owner.stream)))
+        }
+        return actions
+    }
+
+    private mutating func freeNumber() -> UInt32? {
+        for _ in 0...streams.count {
+            lastNumber = lastNumber == .max ? 1 : lastNumber + 1
+            if streams[lastNumber] == nil { return lastNumber }
+        }
+        return nil
+    }
+}
+
+extension Frame {
+    fileprivate func renumbered(_ stream: UInt32) -> Frame {
+        Frame(kind, channel: channel, stream: stream, payload: payload)
+    }
+}
+
+extension Channel {
+    fileprivate var outputIndex: Int? {
+        switch self {
+        case .input: nil
+        case .output: 0
+        case .error: 1
+        }
+    }
+}

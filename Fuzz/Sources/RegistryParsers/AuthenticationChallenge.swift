@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/Authentication/AuthenticationChallenge.swift

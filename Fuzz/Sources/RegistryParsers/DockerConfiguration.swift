@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/Credentials/DockerConfiguration.swift

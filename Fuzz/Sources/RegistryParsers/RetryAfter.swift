@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/Transport/RetryAfter.swift

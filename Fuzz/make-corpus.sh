@@ -1,0 +1,219 @@
+#!/usr/bin/env bash
+# Makes the seeds in `Corpus/` anew, with the tools whose output Sandpiper reads: GNU tar, Python, skopeo, umoci, GCC and
+# QEMU, and with Sandpiper's own writers for its own formats. All are small, so that a fuzzer gets through many of them
+# in a second.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+corpus=$PWD/Corpus package=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+rm -rf "$corpus"
+mkdir -p "$corpus"/Fuzz{ELF,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference,Streams,SupervisorMessages} \
+  "$corpus"/Fuzz{Tar,TarListing,UserDatabase}
+
+# One folder in every dialect of GNU tar.
+cd "$work"
+long=$(printf 'long%.0s' {1..50})
+mkdir -p files/directory
+echo content > files/file
+ln files/file files/directory/hard-link
+ln -s ../file files/directory/symbolic-link
+touch --date '2020-01-02 03:04:05.123456789 UTC' files/file
+setfattr -n user.note -v attribute files/file
+pack() { # NAME, tar's options…
+  local name=$1; shift
+  tar --create --file "$corpus/FuzzTar/$name.tar" --blocking-factor=1 --sort=name --numeric-owner \
+    --owner=0 --group=0 "$@"
+}
+for format in v7 ustar oldgnu gnu posix; do pack "$format" --format=$format --directory files .; done
+pack xattrs --format=posix --xattrs --xattrs-include='user.*' --directory files file
+pack large-ids --format=gnu --owner=4000000000 --group=3000000000 --directory files file
+mkdir sparse
+truncate --size 64K sparse/hole
+printf data | dd of=sparse/hole bs=1 seek=20000 conv=notrunc status=none
+truncate --size 128K sparse/fragments
+for ((i = 0; i < 5; i++)); do printf x | dd of=sparse/fragments bs=1 seek=$((i * 16384)) conv=notrunc status=none; done
+pack sparse-gnu --format=gnu --sparse --directory sparse hole
+pack sparse-gnu-extended --format=gnu --sparse --directory sparse fragments
+for version in 0.0 0.1 1.0; do
+  pack sparse-$version --format=posix --sparse --sparse-version=$version --directory sparse hole
+done
+mkdir long
+echo deep > "long/$long"
+ln -s "$long" "long/link"
+for format in gnu posix; do pack long-$format --format=$format --directory long .; done
+
+# What GNU tar does not write: devices without their being there, whiteouts, libarchive's and star's attributes.
+CORPUS=$corpus python3 - <<'END'
+import io, os, tarfile
+
+def archive(name, *entries):
+    with tarfile.open(f"{os.environ['CORPUS']}/FuzzTar/{name}.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        for path, kind, fields in entries:
+            entry = tarfile.TarInfo(path)
+            entry.type, data = kind, fields.pop("data", b"")
+            entry.size = len(data)
+            for field, value in fields.items():
+                setattr(entry, field, value)
+            tar.addfile(entry, io.BytesIO(data))
+
+archive("devices",
+    ("null", tarfile.CHRTYPE, {"devmajor": 1, "devminor": 3}),
+    ("block", tarfile.BLKTYPE, {"devmajor": 259, "devminor": 70000}),
+    ("fifo", tarfile.FIFOTYPE, {}))
+archive("whiteouts",
+    ("d", tarfile.DIRTYPE, {}),
+    ("d/.wh..wh..opq", tarfile.REGTYPE, {}),
+    (".wh.gone", tarfile.REGTYPE, {}),
+    ("d/e/new", tarfile.REGTYPE, {"data": b"new"}))
+archive("odd-names",
+    ("./a//b/../c", tarfile.REGTYPE, {"data": b"1"}),
+    ("/absolute", tarfile.SYMTYPE, {"linkname": "/a"}),
+    ("absolute/through", tarfile.REGTYPE, {"data": b"2"}),
+    ("../../up", tarfile.LNKTYPE, {"linkname": "a/c"}))
+archive("attributes",
+    ("f", tarfile.REGTYPE, {"data": b"x", "pax_headers": {
+        "SCHILY.xattr.security.capability": "v", "LIBARCHIVE.xattr.user.a%20b": "dmFsdWU",
+        "SCHILY.xattr.trusted.overlay.opaque": "y", "mtime": "-1.5", "uid": "4000000000"}}))
+END
+for name in ustar posix gnu long-posix odd-names; do
+  cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTarListing/"
+done
+
+# Documents of images.
+umoci init --layout image
+umoci new --image image:latest
+umoci raw add-layer --image image:latest "$corpus/FuzzTar/ustar.tar"
+umoci config --image image:latest --architecture amd64 --os linux --config.user nobody:users --config.env PATH=/bin \
+  --config.entrypoint python3 --config.cmd -c --config.cmd 'print(6*7)' --config.volume /data \
+  --config.exposedports 80/tcp --config.workingdir /srv --config.stopsignal SIGTERM --config.label key=value
+umoci gc --layout image
+copy() { # NAME, FOLDER: the documents of a folder in skopeo's `dir` format, or of an OCI layout
+  local file
+  for file in $(find "$2" -type f -size -16k); do
+    if python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$file" 2>/dev/null; then
+      cp "$file" "$corpus/FuzzManifest/$1-$(basename "$file" | cut -c 1-12)"
+    fi
+  done
+}
+copy umoci image
+skopeo copy --quiet --format v2s2 oci:image:latest dir:docker
+copy docker docker
+skopeo copy --quiet oci:image:latest docker-archive:docker.tar:example.org/team/image:1
+mkdir docker-archive
+tar --extract --file docker.tar --directory docker-archive
+copy docker-archive docker-archive
+skopeo copy --quiet oci:image:latest oci-archive:named.tar:example.org/team/image:1
+mkdir named
+tar --extract --file named.tar --directory named
+tar --create --file "$corpus/FuzzTarListing/oci.tar" --blocking-factor=1 --directory named index.json oci-layout
+tar --create --file "$corpus/FuzzTarListing/docker.tar" --blocking-factor=1 --directory docker-archive .
+copy named named
+cat > "$corpus/FuzzManifest/platforms" <<END
+{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+$(for platform in '"amd64"' '"arm64", "variant": "v8"' '"arm", "variant": "v7"'; do
+  echo '{"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 7, "digest":' \
+    "\"sha256:$(echo "$platform" | sha256sum | cut -d ' ' -f 1)\"," \
+    "\"platform\": {\"os\": \"linux\", \"architecture\": $platform}},"
+done | sed '$ s/,$//')
+], "annotations": {"key": "value"}}
+END
+
+# Whole archives, one of them with two names, with the layer as it is and compressed by gzip and zstd.
+archive() { python3 -B "$package/archive-text.py" "$2" > "$corpus/FuzzImageArchive/$1"; } # NAME, ARCHIVE
+archive docker docker.tar
+archive oci named.tar
+skopeo copy --quiet --additional-tag example.org/team/image:2 oci:image:latest \
+  docker-archive:two-names.tar:example.org/team/image:1
+archive docker-two-names two-names.tar
+skopeo copy --quiet --dest-compress-format zstd oci:image:latest oci-archive:zstd.tar
+archive oci-zstd zstd.tar
+CORPUS=$corpus python3 - <<'END'
+import json, os, re
+
+def write(seed, *parts):
+    """Numbers that are references stand in strings, since JSON has no place for them."""
+    def text(content):
+        if isinstance(content, bytes):
+            return content
+        return re.sub(r'"(#[0-9])"', r"\1", json.dumps(content)).encode()
+    with open(f"{os.environ['CORPUS']}/FuzzImageArchive/{seed}", "wb") as file:
+        file.write(b"\xff\xff".join(name.encode() + b"\n" + text(content) for name, content in parts))
+
+def descriptor(kind, part, **more):
+    return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:@{part}", "size": f"#{part}"} | more
+
+def index(*entries, kind="manifest.v1+json"):
+    return {"schemaVersion": 2, "manifests": [
+        descriptor(kind, part, platform={"os": "linux", "architecture": architecture},
+                   annotations={"org.opencontainers.image.ref.name": name}) for part, architecture, name in entries]}
+
+def manifest(configuration, *layers):
+    return {"schemaVersion": 2, "config": descriptor("config.v1+json", configuration),
+            "layers": [descriptor("layer.v1.tar", layer) for layer in layers]}
+
+def configuration(*layers):
+    return {"architecture": "amd64", "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:@{layer}" for layer in layers]}}
+
+empty, blob = bytes(1024), "blobs/sha256/@"
+write("docker-two-images",
+    ("manifest.json", [{"Config": "@1.json", "RepoTags": ["a:1", "b:1"], "Layers": ["x/layer.tar"]},
+                       {"Config": "@2.json", "RepoTags": None, "Layers": ["x/layer.tar", "x/layer.tar"]}]),
+    ("@1.json", configuration(3)), ("@2.json", configuration(3, 3)), ("x/layer.tar", empty))
+write("oci-nested-index",
+    ("index.json", index((1, "amd64", "app:1"), kind="index.v1+json")),
+    (blob + "1", index((2, "arm64", "x"), (3, "amd64", "y"))), (blob + "2", {}),
+    (blob + "3", manifest(4, 5)), (blob + "4", configuration(5)), (blob + "5", empty))
+write("oci-two-images",
+    ("index.json", index((1, "amd64", "app:1"), (2, "amd64", "app:2"))),
+    (blob + "1", manifest(3, 5)), (blob + "2", manifest(4, 5, 5)),
+    (blob + "3", configuration(5)), (blob + "4", configuration(5, 5)), (blob + "5", empty))
+END
+
+i=0
+while read -r reference; do
+  printf %s "$reference" > "$corpus/FuzzReference/$((++i))"
+done <<END
+python
+python:3.13-slim
+library/python
+docker.io/library/python:latest
+index.docker.io/team/image
+localhost/image
+localhost:5000/a/b:1
+[::1]:5000/a/b__c.d---e:Tag_1.2-3
+ghcr.io/team/image@sha256:$(sha256sum < /dev/null | cut -d ' ' -f 1)
+image:tag@sha512:$(sha512sum < /dev/null | cut -d ' ' -f 1)
+sha256:$(sha256sum < /dev/null | cut -d ' ' -f 1)
+Registry/image
+END
+
+# The files of this system, looked through for a few users.
+groups=$'audio:x:29:nobody,games\nusers:x:100:games\n'
+for user in '' nobody 65534 nobody:users 1000:1000 games :audio nobody:; do
+  { printf '%s\xff' "$user"; head -n 18 /etc/passwd; printf '\xff%s' "$groups"; } \
+    > "$corpus/FuzzUserDatabase/user-${user/:/-}"
+done
+
+# Programs, linked with libraries, with none at all and as a library.
+program() { # NAME, options of the compiler…
+  local name=$1; shift
+  echo 'int main(void) { return 0; }' | gcc -x c -Os -s -nostartfiles -fno-asynchronous-unwind-tables \
+    -Wl,--entry=main,--build-id=none,--no-as-needed,-z,noseparate-code,-z,norelro -o "$corpus/FuzzELF/$name" - "$@"
+}
+program linked -lm -lpthread
+program static -static -nostdlib
+program library -shared -lm
+
+# What QEMU says, with an error and the events of a machine's life.
+qmp() { # NAME, commands…
+  local name=$1; shift
+  printf '%s\n' '{"execute": "qmp_capabilities", "id": 1}' "$@" '{"execute": "quit", "id": 99}' |
+    timeout 60 qemu-system-x86_64 -machine none -nodefaults -display none -qmp stdio > "$corpus/FuzzQMP/$name"
+}
+qmp quit
+qmp events '{"execute": "stop", "id": 2}' '{"execute": "cont", "id": 3}' '{"execute": "query-status", "id": 4}'
+qmp errors '{"execute": "nothing", "id": 2}' '{"execute": "device_del", "arguments": {"id": "x"}, "id": 3}' '}'
+
+swift run --package-path "$package" --scratch-path "$package/../.build-fuzz/seeds" MakeSeeds "$corpus"

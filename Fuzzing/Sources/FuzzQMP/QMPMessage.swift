@@ -1,1 +1,0 @@
-../../../Sources/Engine/QEMU/QMPMessage.swift

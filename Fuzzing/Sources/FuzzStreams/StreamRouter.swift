@@ -1,1 +1,0 @@
-../../../Sources/Supervisor/StreamRouter.swift

@@ -1,1 +1,0 @@
-../../../guest/agent/Sources/AgentCore/UserDatabase.swift
