@@ -67,7 +67,8 @@ public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertibl
             "\(what) exceeds the limit \(name) of \(value); raise it with --limit \(name)=N if you trust the image"
         case .archiveLimit(let what, let name):
             "the archive: \(what); raise the limit with --limit \(name)=N if you trust the image"
-        case .nestedTooDeeply: "indexes lie in indexes more than \(Index.maximumNesting) deep; name an image by its digest"
+        case .nestedTooDeeply:
+            "indexes lie in indexes more than \(Index.maximumNesting) deep; name an image by its digest"
         case .registry(let error): "\(error)"
         case .wrongPlatform(let platform, let expected):
             "the image is for \("\(platform)".printable), not for \(expected); use an image for \(expected)"

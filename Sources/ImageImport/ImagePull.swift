@@ -29,7 +29,9 @@ extension ImageImporter {
             throw .limit("an image with \(manifest.layers.count) layers", name: "layers", value: "\(limits.layers)")
         }
         let configuration: [UInt8]
-        do { configuration = try await registry.document(manifest.config, of: reference) } catch { throw .registry(error) }
+        do { configuration = try await registry.document(manifest.config, of: reference) } catch {
+            throw .registry(error)
+        }
 
         let cancellation = Cancellation()
         let downloads = LayerDownloads(of: reference, from: registry, cancellation, progress: progress)
