@@ -36,6 +36,7 @@ extension ImageImporter {
         let cancellation = Cancellation()
         let downloads = LayerDownloads(of: reference, from: registry, cancellation, progress: progress)
         let diffIDs = try reporting { () throws(OCIError) in try ImageConfiguration(decoding: configuration) }.diffIDs
+        try IncomingImage.check(diffIDs, manifest.layers.count, in: manifest.config.digest)
         var blobs: [IncomingImage.Blob] = []
         for (layer, diffID) in zip(manifest.layers, diffIDs) {
             let file = try reporting { () throws(ImageStoreError) in try workspace.makeLayerArchive(diffID) }
