@@ -109,7 +109,7 @@ let package = Package(
         .testTarget(
             name: "RegistryClientTests",
             dependencies: [
-                "LinuxSystem", "OCI", "RegistryClient", subprocess,
+                "Hashing", "LinuxSystem", "OCI", "RegistryClient", subprocess,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             swiftSettings: strict),

@@ -10,7 +10,7 @@ public enum DiskImageError: Error, Equatable, Sendable {
     case entry(path: String, reason: String)
     /// A bound of ``ImageLimits`` or of the EROFS format is exceeded.
     case limit(String)
-    /// The bound of ``LayerLimits`` that is called `name` is exceeded.
+    /// The bound that is called `name`, of ``LayerLimits`` or of ``TarListing``, is exceeded.
     case layerLimit(String, name: String)
     /// Bytes given as a layer index are not one.
     case damagedIndex(String)

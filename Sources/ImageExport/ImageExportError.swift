@@ -6,7 +6,7 @@ import OCI
 import RegistryClient
 
 /// Why images could not be written out. A file or directory that was to be written is as it was before.
-public enum ImageExportError: Error, Sendable, CustomStringConvertible {
+public enum ImageExportError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Reading the store or writing the archive failed.
     case system(SystemError)
     /// The store refused.

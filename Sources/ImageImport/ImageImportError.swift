@@ -6,7 +6,7 @@ import OCI
 import RegistryClient
 
 /// Why an image could not be brought in. The store is as it was before.
-public enum ImageImportError: Error, Sendable, CustomStringConvertible {
+public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The archive could not be read, or the store not written.
     case system(SystemError)
     /// What was read is no archive of images, or of a kind that is not understood.
@@ -19,6 +19,8 @@ public enum ImageImportError: Error, Sendable, CustomStringConvertible {
     case mismatch(_ what: String, expected: String, found: String)
     /// `what` exceeds the limit of this name.
     case limit(_ what: String, name: String, value: String)
+    /// Listing the archive would exceed the limit of this name: `what` says how.
+    case archiveLimit(_ what: String, name: String)
     /// Indexes lie in indexes in indexes.
     case nestedTooDeeply
     /// The registry did not give what was asked of it.
@@ -56,12 +58,15 @@ public enum ImageImportError: Error, Sendable, CustomStringConvertible {
         case .system(let error): "\(error)"
         case .notAnArchive(let reason):
             "this is no docker or OCI archive: \(reason); make one with `skopeo copy … docker-archive:FILE:NAME`"
-        case .missing(let file): "the archive names \(file) but does not hold it; it was cut short or made badly"
-        case .damaged(let what, let reason): "\(what) is damaged: \(reason)"
+        case .missing(let file):
+            "the archive names \(Self.shown(file)) but does not hold it; it was cut short or made badly"
+        case .damaged(let what, let reason): "\(Self.shown(what)) is damaged: \(reason)"
         case .mismatch(let what, let expected, let found):
-            "\(what) is not what it should be: expected \(expected), found \(found)"
+            "\(Self.shown(what)) is not what it should be: expected \(expected), found \(found)"
         case .limit(let what, let name, let value):
             "\(what) exceeds the limit \(name) of \(value); raise it with --limit \(name)=N if you trust the image"
+        case .archiveLimit(let what, let name):
+            "the archive: \(what); raise the limit with --limit \(name)=N if you trust the image"
         case .nestedTooDeeply: "indexes lie in indexes more than \(Index.maximumNesting) deep; name an image by its digest"
         case .registry(let error): "\(error)"
         case .wrongPlatform(let platform, let expected):
@@ -76,6 +81,14 @@ public enum ImageImportError: Error, Sendable, CustomStringConvertible {
         case .removedMeanwhile: "others keep removing layers that this image needs; try again"
         case .cancelled: "stopped"
         }
+    }
+}
+
+extension ImageImportError {
+    /// A name that may come from an archive: on one line, and not longer than 200 characters.
+    private static func shown(_ name: String) -> String {
+        let start = String(String.UnicodeScalarView(name.unicodeScalars.prefix(200)))
+        return start.printable.split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 }
 

@@ -55,6 +55,10 @@ public struct ImageImporter: Sendable {
             guard images.count == 1 else { throw .severalImages(count: images.count) }
             images[0].names = [name]
         }
+        let references = images.reduce(0) { $0 + $1.names.count }
+        guard references <= limits.references else {
+            throw .limit("an archive of \(references) references", name: "references", value: "\(limits.references)")
+        }
         return try importAll(images, into: workspace, cancellation)
     }
 
@@ -165,7 +169,7 @@ public struct ImageImporter: Sendable {
         return .init(digest: .of(bytes), mediaType: .manifest, bytes: bytes)
     }
 
-    /// One image for each digest, with the references of all.
+    /// One image for each digest, with the references of all. What names several is the last one's, as in Docker.
     private func merged(_ images: [NewImage]) -> [NewImage] {
         var merged: [NewImage] = []
         for image in images {
@@ -175,6 +179,8 @@ public struct ImageImporter: Sendable {
                 merged.append(image)
             }
         }
+        var taken: Set<Reference> = []
+        for place in merged.indices.reversed() { merged[place].references.removeAll { !taken.insert($0).inserted } }
         return merged
     }
 }

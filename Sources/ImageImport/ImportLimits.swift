@@ -6,8 +6,15 @@ public struct ImportLimits: Sendable, Equatable {
     public var archiveBytes: Int64 = 256 << 30
     /// How many entries an archive may have. 65,536 by default.
     public var archiveEntries = 65_536
+    /// The length of the names of an archive's entries and of their targets together, in bytes. 32 MiB by default.
+    public var archiveNameBytes = 32 << 20
     /// How many images an archive may hold. 256 by default.
     public var images = 256
+    /// How many references an archive may give its images. 1024 by default: each one is a file of the store.
+    public var references = 1024
+    /// The length of an archive's indexes, manifests and configurations together, in bytes, each counted as often as it is
+    /// read. 64 MiB by default: they are held in memory.
+    public var documentBytes: Int64 = 64 << 20
     /// How many layers an image may have. 127 by default, as many as Docker allows.
     public var layers = 127
     /// The length of one layer's tar archive in bytes, uncompressed. 64 GiB by default.
@@ -31,8 +38,9 @@ public struct ImportLimits: Sendable, Equatable {
     }
 
     private static let places: [String: @Sendable (inout ImportLimits, Int64) -> Bool] = [
-        "archiveBytes": set(\.archiveBytes), "archiveEntries": set(\.archiveEntries), "images": set(\.images),
-        "layers": set(\.layers), "layerBytes": set(\.layerBytes),
+        "archiveBytes": set(\.archiveBytes), "archiveEntries": set(\.archiveEntries),
+        "archiveNameBytes": set(\.archiveNameBytes), "images": set(\.images), "references": set(\.references),
+        "documentBytes": set(\.documentBytes), "layers": set(\.layers), "layerBytes": set(\.layerBytes),
         "zstdWindowLog": set(\.zstdWindowLog, upTo: 31),
         "entries": set(\.layer.entries), "dataBytes": set(\.layer.dataBytes, upTo: LayerLimits.largestData),
         "indexBytes": set(\.layer.indexBytes, upTo: LayerLimits.largestIndex),

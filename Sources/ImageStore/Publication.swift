@@ -83,12 +83,14 @@ extension ImageStore {
             }
         }
         guard missing.isEmpty else { return missing }
-        do {
-            for image in images { try move(image, from: made) }
-        } catch {
-            // The disk is full, for example: what was moved already belongs to no image.
-            try? collectGarbage(into: workspace)
-            throw error
+        try workspace.undisturbed { () throws(ImageStoreError) in
+            do throws(ImageStoreError) {
+                for image in images { try move(image, from: made) }
+            } catch {
+                // The disk is full, for example: what was moved already belongs to no image.
+                try? collectGarbage(into: workspace)
+                throw error
+            }
         }
         return []
     }

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import OCI
+import Synchronization
 
 /// A directory in the store for half-made things, removed when its last reference goes.
 ///
@@ -9,6 +10,8 @@ import OCI
 public final class Workspace: Sendable {
     let layout: StoreLayout
     private let lock: FileLock
+    /// Held while something is made here or moved away, so that a removal at that moment leaves nothing.
+    private let inMotion = Mutex(())
 
     /// The directory's path.
     public var path: String { layout.root }
@@ -27,18 +30,29 @@ public final class Workspace: Sendable {
     deinit { discard() }
 
     /// Removes the directory and all in it. Files that are open stay readable.
-    public func discard() {
-        // What cannot be removed now, the next sweep removes.
-        try? FileTree.removeTree(layout.root)
+    /// - Parameter end: done before anything can be made here again; for whoever ends the process.
+    public func discard(then end: () -> Void = {}) {
+        undisturbed {
+            // What cannot be removed now, the next sweep removes.
+            try? FileTree.removeTree(layout.root)
+            end()
+        }
+    }
+
+    /// Does something that no ``discard(then:)`` may interrupt.
+    func undisturbed<Result: Sendable, Failure>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        try inMotion.withLock { _ throws(Failure) in try body() }
     }
 
     /// An open file without a name, gone when it is closed.
     public func anonymousFile() throws(ImageStoreError) -> Descriptor {
         try reporting { () throws(SystemError) in
-            let path = "\(layout.root)/\(UInt64.random(in: .min ... .max)).spool"
-            let file = try Descriptor(opening: path, O_RDWR | O_CREAT | O_EXCL)
-            try FileTree.removeFile(path)
-            return file
+            try undisturbed { () throws(SystemError) in
+                let path = "\(layout.root)/\(UInt64.random(in: .min ... .max)).spool"
+                let file = try Descriptor(opening: path, O_RDWR | O_CREAT | O_EXCL)
+                try FileTree.removeFile(path)
+                return file
+            }
         }
     }
 
@@ -93,8 +107,10 @@ public final class Workspace: Sendable {
 
     private func makeFile(_ path: String, in directory: String) throws(ImageStoreError) -> Descriptor {
         try reporting { () throws(SystemError) in
-            try FileTree.makeDirectory(directory)
-            return try Descriptor(opening: path, O_RDWR | O_CREAT | O_TRUNC)
+            try undisturbed { () throws(SystemError) in
+                try FileTree.makeDirectory(directory)
+                return try Descriptor(opening: path, O_RDWR | O_CREAT | O_TRUNC)
+            }
         }
     }
 }

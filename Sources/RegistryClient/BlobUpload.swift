@@ -18,17 +18,18 @@ struct BlobUpload: Sendable {
     /// - Parameter otherPath: a repository that may have the blob.
     /// - Returns: the place; `nil` when the registry has taken the blob from the other repository.
     func begin(mountableFrom otherPath: String?) async throws(AttemptFailure) -> WebAddress? {
-        var path = "\(reference.path)/blobs/uploads/"
+        var query = ""
         var scopes = [RepositoryScope.push(reference.path)]
         if let otherPath, otherPath != reference.path {
-            path += "?mount=\("\(descriptor.digest)".queryEncoded)&from=\(otherPath.queryEncoded)"
+            query = "?mount=\("\(descriptor.digest)".queryEncoded)&from=\(otherPath.queryEncoded)"
             scopes.append(.pull(otherPath))
         }
+        let path = "\(reference.path)/blobs/uploads/\(query)"
         let call = RegistryCall(
-            method: .POST, target: .path(path), headers: ["Content-Length": "0"], scopes: scopes,
+            method: .POST, target: .path(path), scopes: scopes,
             accepted: [201, 202], what: what)
         return try await session.attempt(call, at: remote) { response, _ in
-            response.status.code == 201 ? nil : try await self.place(response)
+            response.status.code == 201 ? nil : try await self.place(response, after: .path(path))
         }
     }
 
@@ -44,30 +45,38 @@ struct BlobUpload: Sendable {
                 } catch { throw RegistryError.local(error) }
             },
             scopes: [.push(reference.path)], accepted: [202, 204], responseTime: limits.commitTime, what: what)
-        return try await session.attempt(call, at: remote) { response, _ in try await self.place(response) }
+        return try await session.attempt(call, at: remote) { response, _ in
+            try await self.place(response, after: .address(place))
+        }
     }
 
     /// Closes the place under the blob's digest.
     func finish(at place: WebAddress) async throws(AttemptFailure) {
         let call = RegistryCall(
             method: .PUT, target: .address(place.adding("digest", "\(descriptor.digest)".queryEncoded)),
-            headers: ["Content-Length": "0"], scopes: [.push(reference.path)], accepted: [201, 204],
+            scopes: [.push(reference.path)], accepted: [201, 204],
             responseTime: limits.commitTime, what: what)
         try await session.attempt(call, at: remote) { _, _ in }
     }
 
-    /// Where to go on, as an answer says.
-    private func place(_ response: HTTPClientResponse) async throws -> WebAddress {
+    /// Where to go on, as the answer to a request for `target` says.
+    private func place(_ response: HTTPClientResponse, after target: RegistryCall.Target) async throws -> WebAddress {
         func invalid(_ reason: String) -> RegistryError { .invalidAnswer(what, host: remote.name, reason: reason) }
         guard let text = response.headers.first(name: "Location"), text.utf8.count <= limits.addressSize else {
             throw invalid("it names no place for the upload")
         }
         let origin = try await session.finder.origin(of: remote, what)
-        guard let place = WebAddress(text, relativeTo: remote.address("", at: origin)) else {
+        let base =
+            switch target {
+            case .path(let path): remote.address(path, at: origin)
+            case .address(let address): address
+            }
+        guard let place = WebAddress(text, relativeTo: base) else {
             throw invalid("the place it names for the upload is no URL")
         }
         guard place.origin.scheme == .https || origin.scheme == .http else {
-            throw invalid("it wants the upload by plain http at \(place.origin.authority); its proxy hides https from it")
+            throw invalid(
+                "it wants the upload by plain http at \(place.origin.authority); its proxy hides https from it")
         }
         return place
     }

@@ -28,7 +28,7 @@ extension RegistryClient {
                 let type = response.headers.first(name: "Content-Type") ?? ""
                 return FetchedDocument(
                     bytes: bytes, mediaType: try Self.mediaType(type, of: bytes, what, host: remote.name),
-                    digest: digest ?? found)
+                    digest: digest ?? (found.algorithm == .sha256 ? found : .of(bytes)))
             }
         }
     }

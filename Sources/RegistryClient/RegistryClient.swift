@@ -27,8 +27,9 @@ public struct RegistryClient: Sendable {
     /// Closes all connections. The client is of no use afterwards.
     public func shutdown() async { await session.redirects.transport.shutdown() }
 
-    /// The registry itself.
-    func registry(_ name: String) throws(RegistryError) -> Remote {
+    /// The registry itself, by any spelling of its name.
+    func registry(_ spelling: String) throws(RegistryError) -> Remote {
+        let name = DockerConfiguration.key(spelling)
         let settings = configuration.settings(for: name)
         let remote = Remote(
             registry: name, isInsecure: options.insecure || settings.insecure,
@@ -55,7 +56,7 @@ public struct RegistryClient: Sendable {
         _ reference: Reference, progress: () async -> Int64 = { 0 },
         _ body: (Remote) async throws(AttemptFailure) -> Result
     ) async throws(RegistryError) -> Result {
-        for mirror in mirrors(reference.registry) where await !session.finder.isUnreachable(mirror) {
+        for mirror in mirrors(reference.registry) where await !session.finder.isUseless(mirror) {
             do {
                 return try await retries.repeating(attempts: 1, progress: progress) { () throws(AttemptFailure) in
                     try await body(mirror)
@@ -64,7 +65,7 @@ public struct RegistryClient: Sendable {
                 // What is wrong at this end does not get better elsewhere.
                 switch error.error {
                 case .cancelled, .local, .configuration, .helper, .system: throw error.error
-                case .connection: await session.finder.setUnreachable(mirror)
+                case .connection, .tooSlow: await session.finder.setUseless(mirror)
                 default: break
                 }
             }

@@ -49,10 +49,7 @@ public enum RegistryError: Error, Sendable, CustomStringConvertible {
         case .connection(let what, let host, let reason):
             "\(what): no connection to \(host.shortened): \(reason.shortened)"
         case .certificate(let what, let host, let reason):
-            """
-            \(what): the certificate of \(host.shortened) is not trusted: \(reason.shortened); \
-            give its authority with --ca-cert FILE
-            """
+            "\(what): the certificate of \(host.shortened) is not trusted: \(reason.shortened)"
         case .notFound(let what, let host):
             "\(what): not at \(host.shortened), or only for those who may see it: sandpiper login \(host.shortened)"
         case .unauthorized(let what, let host, anonymous: true):
@@ -84,4 +81,9 @@ extension String {
         let line = printable.split(whereSeparator: \.isNewline).joined(separator: " ")
         return line.count > 300 ? line.prefix(300) + "…" : line
     }
+}
+
+extension RegistryError: Equatable {
+    /// Equal are errors that tell the same.
+    public static func == (left: RegistryError, right: RegistryError) -> Bool { left.description == right.description }
 }

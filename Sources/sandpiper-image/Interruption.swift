@@ -3,10 +3,10 @@ import LinuxSystem
 
 /// Clean ends by signals.
 enum Interruption {
-    /// From now on SIGINT, SIGTERM and SIGHUP call `discard` before they end the process.
+    /// From now on SIGINT, SIGTERM and SIGHUP call `discard`, which calls what it is given to end the process.
     ///
     /// To be called before further threads are started, which inherit the blocked signals.
-    static func handle(_ discard: @escaping @Sendable () -> Void) throws(SystemError) {
+    static func handle(_ discard: @escaping @Sendable (_ end: () -> Void) -> Void) throws(SystemError) {
         var signals = sigset_t()
         sigemptyset(&signals)
         for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) { sigaddset(&signals, signal) }
@@ -17,12 +17,13 @@ enum Interruption {
             var waited = mask
             var signal: Int32 = 0
             guard sigwait(&waited, &signal) == 0 else { return }
-            discard()
-            // Dies of the signal, so that a shell sees what happened.
-            Glibc.signal(signal, SIG_DFL)
-            var unblocked = mask
-            pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
-            raise(signal)
+            discard {
+                // Dies of the signal, so that a shell sees what happened.
+                Glibc.signal(signal, SIG_DFL)
+                var unblocked = mask
+                pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
+                raise(signal)
+            }
         }
     }
 

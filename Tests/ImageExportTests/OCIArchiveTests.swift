@@ -58,15 +58,15 @@ struct OCIArchiveTests {
         }
     }
 
-    @Test("buildah runs what it takes from an archive under the name it has in there", .enabled(if: geteuid() == 0))
+    @Test("buildah takes an image from an archive under the name it has in there", .enabled(if: geteuid() == 0))
     func buildah() throws {
         let image = try test.add("localhost/a/b:1", layers: [test.layer("a", "one", .gzip)])
         try ImageArchive.oci.save([image], "image.tar", in: scratch)
         let storage = "--root \(scratch.path)/storage --runroot \(scratch.path)/run --storage-driver vfs"
         try scratch.shell("buildah \(storage) pull -q oci-archive:image.tar")
-        #expect(
-            try scratch.shell("buildah \(storage) images --format '{{.Name}}:{{.Tag}} {{.Digest}}'")
-                == "localhost/a/b:1 \(image.digest)")
+        let images = try scratch.shell(
+            "buildah \(storage) images --format '{{.Name}}:{{.Tag}} {{.Digest}}' | tr -s ' '")
+        #expect(images == "localhost/a/b:1 \(image.digest)")
     }
 
     @Test("several images and names make several entries, and each blob is there once")

@@ -64,7 +64,7 @@ struct LayoutTests {
         var entry = try layout.image([layer])
         for _ in 0..<6 { entry = try layout.index([entry]) }
         try layout.finish([entry])
-        #expect(message { try home.load(layout.path) }.contains("nesting"))
+        #expect(message { try home.load(layout.path) }.contains("more than 4 deep"))
     }
 
     @Test("several images in one archive are all loaded; a name for all of them is refused")

@@ -60,7 +60,8 @@ struct RealArchiveTests {
         try home.load(real.docker)
         try home.load(real.layout)
         #expect(Set(try home.files().keys.filter { $0.hasPrefix("layers/") || $0.hasPrefix("disks/") }) == Set(before))
-        #expect(before.count == 3 * 2 + 1)
+        // Of each layer data, index, and the archive with what it is; and one disk.
+        #expect(before.count == 3 * 4 + 1)
     }
 
     @Test("the digest of the stack of layers is that of the OCI specification")

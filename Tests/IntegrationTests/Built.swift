@@ -8,6 +8,11 @@ enum Built {
     /// The folder of the images.
     static let images = variable("SANDPIPER_TEST_IMAGES")
 
+    /// The folder of the servers that tests talk to; without a word in the environment, the one in the sources.
+    static let servers =
+        variable("SANDPIPER_TEST_SERVERS")
+        ?? "/" + (#filePath.split(separator: "/").dropLast(2) + ["Registries"]).joined(separator: "/")
+
     /// The path of an image's archive.
     static func image(_ name: String) -> String { "\(images ?? "")/\(name)" }
 

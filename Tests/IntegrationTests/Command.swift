@@ -112,7 +112,7 @@ struct Command {
 }
 
 /// The lines of an output, one at a time.
-private actor LineReader {
+actor LineReader {
     private var iterator: SubprocessOutputSequence.StringSequence<UTF8>.AsyncIterator
 
     init(_ output: SubprocessOutputSequence) { iterator = output.strings().makeAsyncIterator() }

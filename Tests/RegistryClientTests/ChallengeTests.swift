@@ -10,37 +10,45 @@ struct ChallengeTests {
         AuthenticationChallenge(scheme: scheme, parameters: parameters, token68: token68)
     }
 
-    @Test("are read as RFC 9110 writes them", arguments: [
-        (["Basic realm=\"x\""], [challenge("basic", ["realm": "x"])]),
-        (["bearer  Realm = https "], [challenge("bearer", ["realm": "https"])]),
-        (
-            ["Bearer realm=\"https://a/token\",service=\"a\",scope=\"repository:b/c:pull,push\""],
-            [challenge("bearer", ["realm": "https://a/token", "service": "a", "scope": "repository:b/c:pull,push"])]
-        ),
-        // The example of section 11.6.1.
-        (
-            ["Basic realm=\"simple\", Newauth realm=\"apps\", type=1, title=\"Login to \\\"apps\\\"\""],
-            [
-                challenge("basic", ["realm": "simple"]),
-                challenge("newauth", ["realm": "apps", "type": "1", "title": "Login to \"apps\""]),
-            ]
-        ),
-        (["Negotiate", "Basic realm=x"], [challenge("negotiate"), challenge("basic", ["realm": "x"])]),
-        (
-            ["Negotiate YWJj==, Bearer realm=r"],
-            [challenge("negotiate", token68: "YWJj=="), challenge("bearer", ["realm": "r"])]
-        ),
-        ([", , Basic realm=x ,"], [challenge("basic", ["realm": "x"])]),
-        (["Basic realm=first, realm=second"], [challenge("basic", ["realm": "first"])]),
-    ])
+    @Test(
+        "are read as RFC 9110 writes them",
+        arguments: [
+            (["Basic realm=\"x\""], [challenge("basic", ["realm": "x"])]),
+            (["bearer  Realm = https "], [challenge("bearer", ["realm": "https"])]),
+            (
+                ["Bearer realm=\"https://a/token\",service=\"a\",scope=\"repository:b/c:pull,push\""],
+                [
+                    challenge(
+                        "bearer", ["realm": "https://a/token", "service": "a", "scope": "repository:b/c:pull,push"])
+                ]
+            ),
+            // The example of section 11.6.1.
+            (
+                ["Basic realm=\"simple\", Newauth realm=\"apps\", type=1, title=\"Login to \\\"apps\\\"\""],
+                [
+                    challenge("basic", ["realm": "simple"]),
+                    challenge("newauth", ["realm": "apps", "type": "1", "title": "Login to \"apps\""]),
+                ]
+            ),
+            (["Negotiate", "Basic realm=x"], [challenge("negotiate"), challenge("basic", ["realm": "x"])]),
+            (
+                ["Negotiate YWJj==, Bearer realm=r"],
+                [challenge("negotiate", token68: "YWJj=="), challenge("bearer", ["realm": "r"])]
+            ),
+            ([", , Basic realm=x ,"], [challenge("basic", ["realm": "x"])]),
+            (["Basic realm=first, realm=second"], [challenge("basic", ["realm": "first"])]),
+        ])
     func reads(fields: [String], expected: [AuthenticationChallenge]) {
         #expect(AuthenticationChallenge.parse(fields) == expected)
     }
 
-    @Test("that break the grammar end there, and never trap", arguments: [
-        "", "=", ",,,", "\"", "Basic realm=\"open", "Basic realm=\"x\\", "Basic realm", "Bearer =", "Basic realm=x y=z",
-        "\u{0}\u{1}", "Basic realm=\u{FC}", String(repeating: "a,", count: 9000),
-    ])
+    @Test(
+        "that break the grammar end there, and never trap",
+        arguments: [
+            "", "=", ",,,", "\"", "Basic realm=\"open", "Basic realm=\"x\\", "Basic realm", "Bearer =",
+            "Basic realm=x y=z",
+            "\u{0}\u{1}", "Basic realm=\u{FC}", String(repeating: "a,", count: 9000),
+        ])
     func survives(field: String) {
         #expect(AuthenticationChallenge.parse([field]).count <= 16)
         #expect(AuthenticationChallenge.parse([field]).allSatisfy { $0.parameters["y"] == nil })

@@ -37,7 +37,10 @@ struct MisbehaviourTests {
             if index == 0 { return try await answer.send(429, ["Retry-After": "1"]) }
             try await answer.send(200, Self.manifestType, smallManifest)
         } body: { server, client in
-            try await ContinuousClock().measure { #expect(try await manifest(server, client).bytes == smallManifest) }
+            try await ContinuousClock().measure {
+                let fetched = try await manifest(server, client)
+                #expect(fetched.bytes == smallManifest)
+            }
         }
         #expect(time >= .seconds(1))
     }
@@ -45,7 +48,8 @@ struct MisbehaviourTests {
     @Test("is given up after a few attempts, with its own words", arguments: [500, 502, 503, 504, 429] as [UInt])
     func givesUp(status: UInt) async throws {
         try await serve { _, _, answer in
-            try await answer.send(status, [:], #"{"errors":[{"code":"UNAVAILABLE","message":"come\u001b[31m back\nlater"}]}"#)
+            try await answer.send(
+                status, [:], #"{"errors":[{"code":"UNAVAILABLE","message":"come\u001b[31m back\nlater"}]}"#)
         } body: { server, client in
             let message = try await message { _ = try await manifest(server, client) }
             #expect(message.contains("status \(status): UNAVAILABLE: come[31m back later"), "\(message)")
@@ -53,10 +57,12 @@ struct MisbehaviourTests {
         }
     }
 
-    @Test("is not asked again when it says no", arguments: [
-        (401, "it needs credentials: sandpiper login 127.0.0.1"), (403, "does not permit it: DENIED"),
-        (404, "sandpiper login 127.0.0.1"), (400, "status 400: DENIED"),
-    ] as [(UInt, String)])
+    @Test(
+        "is not asked again when it says no",
+        arguments: [
+            (401, "it needs credentials: sandpiper login 127.0.0.1"), (403, "does not permit it: DENIED"),
+            (404, "sandpiper login 127.0.0.1"), (400, "status 400: DENIED"),
+        ] as [(UInt, String)])
     func refusals(status: UInt, hint: String) async throws {
         try await serve { _, _, answer in
             let basic: HTTPHeaders = status == 401 ? ["WWW-Authenticate": "Basic realm=x"] : [:]
@@ -71,7 +77,7 @@ struct MisbehaviourTests {
 
     @Test("cuts a blob: it is continued where it was cut")
     func continues() async throws {
-        let blob = content(3 << 20)
+        let blob = try content(3 << 20)
         try await serve { request, index, answer in
             let start = request.range.flatMap { Int($0.dropFirst(6).prefix { $0 != "-" }) } ?? 0
             let range: HTTPHeaders = ["Content-Range": "bytes \(start)-\(blob.count - 1)/\(blob.count)"]
@@ -90,15 +96,16 @@ struct MisbehaviourTests {
                 try await client.download(ContentDescriptor(of: blob), of: Reference("\(server.name)/a/b"), into: sink)
             }
             #expect(await sink.bytes == blob)
-            #expect(server.requests.map(\.range) == [
-                nil, "bytes=600000-3145727", "bytes=1200000-3145727", "bytes=1800000-3145727", "bytes=1800000-3145727",
-            ])
+            // What was on its way when the connection broke may be lost.
+            let starts = server.requests.map { $0.range.flatMap { Int($0.dropFirst(6).prefix { $0 != "-" }) } ?? 0 }
+            #expect(starts.count == 5 && starts == starts.sorted() && starts[1] > 0, "\(starts)")
+            #expect(server.requests.dropFirst().allSatisfy { $0.range?.hasSuffix("-3145727") == true })
         }
     }
 
     @Test("cuts a blob and knows no ranges: what is there is skipped", arguments: [200, 416] as [UInt])
     func restarts(status: UInt) async throws {
-        let blob = content(1 << 20)
+        let blob = try content(1 << 20)
         try await serve { request, index, answer in
             if status == 416, request.range != nil { return try await answer.send(416) }
             try await answer.head(200, length: blob.count)
@@ -114,7 +121,7 @@ struct MisbehaviourTests {
 
     @Test("cuts every time without getting anywhere: that ends")
     func cutsAlways() async throws {
-        let blob = content(1 << 20)
+        let blob = try content(1 << 20)
         try await serve { _, _, answer in
             try await answer.head(200, length: blob.count)
             try await answer.bytes(blob.prefix(10))
@@ -129,9 +136,11 @@ struct MisbehaviourTests {
         }
     }
 
-    @Test("gives more or less than the blob's size: nothing too much reaches the sink", arguments: [
-        (999, true), (1001, true), (1001, false), (999, false),
-    ])
+    @Test(
+        "gives more or less than the blob's size: nothing too much reaches the sink",
+        arguments: [
+            (999, true), (1001, true), (1001, false), (999, false),
+        ])
     func wrongSize(size: Int, isDeclared: Bool) async throws {
         try await serve { _, _, answer in
             try await answer.head(200, length: isDeclared ? size : nil)
@@ -140,7 +149,9 @@ struct MisbehaviourTests {
         } body: { server, client in
             let sink = MemorySink()
             let descriptor = ContentDescriptor(of: [UInt8](repeating: 7, count: 1000))
-            _ = try await message { try await client.download(descriptor, of: Reference("\(server.name)/a/b"), into: sink) }
+            _ = try await message {
+                try await client.download(descriptor, of: Reference("\(server.name)/a/b"), into: sink)
+            }
             #expect(await sink.count <= 1000)
         }
     }
@@ -170,7 +181,7 @@ struct MisbehaviourTests {
                 _ = try await client.manifest(Reference("\(server.name)/a/b@\(other)"))
             }
             #expect(message.contains("expected \(other), found \(Digest.of(smallManifest))"), "\(message)")
-            _ = try await self.message {
+            _ = try await RegistryClientTests.message {
                 _ = try await client.document(
                     ContentDescriptor(mediaType: .configuration, digest: other, size: Int64(smallManifest.count)),
                     of: Reference("\(server.name)/a/b"))
@@ -206,6 +217,7 @@ struct MisbehaviourTests {
         var hasty = home
         hasty.options.limits.attempts = 1
         hasty.options.limits.responseTime = .seconds(1)
+        hasty.options.limits.rateWindow = .seconds(1)
         let counter = Counter()
         try await ScriptedServer.run { request, answer in
             if request.path == "/v2/" { return try await answer.send(200) }
@@ -226,11 +238,13 @@ struct MisbehaviourTests {
         }
     }
 
-    @Test("answers with something else than a manifest", arguments: [
-        ("text/html", "<html>", "no manifest"),
-        ("application/json", #"{"schemaVersion": 1, "fsLayers": []}"#, "schema 1"),
-        ("application/json", #"{"manifests": [], "layers": []}"#, "neither"),
-    ])
+    @Test(
+        "answers with something else than a manifest",
+        arguments: [
+            ("text/html", "<html>", "no manifest"),
+            ("application/json", #"{"schemaVersion": 1, "fsLayers": []}"#, "schema 1"),
+            ("application/json", #"{"manifests": [], "layers": []}"#, "neither"),
+        ])
     func otherContent(type: String, body: String, hint: String) async throws {
         try await serve { _, _, answer in
             try await answer.send(200, ["Content-Type": type], body)
@@ -246,8 +260,11 @@ struct MisbehaviourTests {
             let body = request.path.hasSuffix("/1") ? smallManifest : Array(#"{"schemaVersion":2,"manifests":[]}"#.utf8)
             try await answer.send(200, ["Content-Type": "application/json"], body)
         } body: { server, client in
-            #expect(try await manifest(server, client).mediaType == .manifest)
-            #expect(try await client.manifest(Reference("\(server.name)/a/b:2")).mediaType == .index)
+            let (first, second) = (
+                try await manifest(server, client), try await client.manifest(Reference("\(server.name)/a/b:2"))
+            )
+            #expect(first.mediaType == .manifest)
+            #expect(second.mediaType == .index)
         }
     }
 }

@@ -21,13 +21,15 @@ struct RedirectTests {
 
     @Test("to another host carry no credentials there, nor back")
     func leaves() async throws {
-        let blob = content(10_000)
+        let blob = try content(10_000)
         try await ScriptedServer.run { request, answer in
             if request.path == "/there" { return try await answer.send(307, ["Location": request.query]) }
             try await answer.send(200, [:], blob)
         } body: { elsewhere in
             try await run { request, answer in
-                if request.path == "/back" { return try await answer.send(302, ["Location": "http://\(elsewhere.name)/end"]) }
+                if request.path == "/back" {
+                    return try await answer.send(302, ["Location": "http://\(elsewhere.name)/end"])
+                }
                 guard request.authorization != nil else {
                     return try await answer.send(401, ["WWW-Authenticate": "Basic realm=x"])
                 }
@@ -36,7 +38,8 @@ struct RedirectTests {
                 try await answer.send(307, ["Location": "http://\(elsewhere.name)/there?http://\(own)/back"])
             } body: { registry, client in
                 let sink = MemorySink()
-                try await client.download(ContentDescriptor(of: blob), of: Reference("\(registry.name)/a/b"), into: sink)
+                try await client.download(
+                    ContentDescriptor(of: blob), of: Reference("\(registry.name)/a/b"), into: sink)
                 #expect(await sink.bytes == blob)
                 #expect(elsewhere.requests.map(\.path) == ["/there", "/end"])
                 #expect(elsewhere.requests.allSatisfy { $0.authorization == nil })
@@ -72,14 +75,17 @@ struct RedirectTests {
             }
             try await answer.send(301, ["Location": "/moved"])
         } body: { registry, client in
-            #expect(try await client.manifest(Reference("\(registry.name)/a/b")).bytes == smallManifest)
+            let fetched = try await client.manifest(Reference("\(registry.name)/a/b"))
+            #expect(fetched.bytes == smallManifest)
         }
     }
 
-    @Test("that lead in a loop, too far or nowhere are told", arguments: [
-        ("/v2/a/b/manifests/latest", "loop"), ("+", "limit redirects of 10"), ("ftp://x/", "no URL of HTTP"),
-        ("http:", "no URL of HTTP"), ("/" + String(repeating: "x", count: 10_000), "limit addressSize"),
-    ])
+    @Test(
+        "that lead in a loop, too far or nowhere are told",
+        arguments: [
+            ("/v2/a/b/manifests/latest", "loop"), ("+", "limit redirects of 10"), ("ftp://x/", "no URL of HTTP"),
+            ("http:", "no URL of HTTP"), ("/" + String(repeating: "x", count: 10_000), "limit addressSize"),
+        ])
     func refused(location: String, hint: String) async throws {
         let counter = Counter()
         try await run { request, answer in
@@ -87,20 +93,23 @@ struct RedirectTests {
             try await answer.send(307, ["Location": location == "+" ? "/further/\(counter.next())" : location])
         } body: { registry, client in
             let message = try await message { _ = try await client.manifest(Reference("\(registry.name)/a/b")) }
-            #expect(message.contains("a redirect of \(registry.name) was not followed") && message.contains(hint), "\(message)")
+            #expect(
+                message.contains("a redirect of \(registry.name) was not followed") && message.contains(hint),
+                "\(message)")
             #expect(registry.requests.count <= 11)
         }
     }
 
     @Test("from https to plain http are not followed")
-    func downgrade() throws {
-        let home = try TestHome()
-        let proxies = try ProxySettings(environment: [:])
-        let follower = RedirectFollower(transport: HTTPTransport(proxies: proxies, limits: home.options.limits))
-        let request = TransportRequest(
-            method: .GET, address: try #require(WebAddress("https://a.example/")), responseTime: .seconds(1), what: "it")
-        let failure = #expect(throws: AttemptFailure.self) { try follower.next("http://a.example/", request, []) }
-        #expect(failure?.error.description.contains("from https to plain http") == true)
-        #expect(try follower.next("https://b.example/", request, []).text == "https://b.example/")
+    func downgrade() async throws {
+        try await home.withClient { client in
+            let follower = client.session.redirects
+            let request = TransportRequest(
+                method: .GET, address: try #require(WebAddress("https://a.example/")), responseTime: .seconds(1),
+                what: "it")
+            let failure = #expect(throws: AttemptFailure.self) { try follower.next("http://a.example/", request, []) }
+            #expect(failure?.error.description.contains("from https to plain http") == true)
+            #expect(try follower.next("https://b.example/", request, []).text == "https://b.example/")
+        }
     }
 }

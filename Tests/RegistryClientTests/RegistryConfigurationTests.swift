@@ -16,21 +16,25 @@ struct RegistryConfigurationTests {
                             "r.example:5000": {"caCertificate": "/ca.pem", "insecure": true}}}
             """)
         #expect(
-            settings.settings(for: "docker.io").mirrors.map(\.text) == ["https://m.example/hub", "http://localhost:5000/"])
+            settings.settings(for: "docker.io").mirrors.map(\.text) == [
+                "https://m.example/hub", "http://localhost:5000/",
+            ])
         #expect(settings.settings(for: "r.example:5000").caCertificate == "/ca.pem")
         #expect(settings.settings(for: "r.example:5000").insecure)
         #expect(!settings.settings(for: "r.example").insecure)
     }
 
-    @Test("is refused with what is wrong", arguments: [
-        (#"{"registries": {"docker.io": {"mirror": []}}}"#, "mirror"),
-        (#"{"registries": {}, "registry": {}}"#, "registry"),
-        (#"{"registries": {"docker.io": {"mirrors": ["m.example"]}}}"#, "m.example"),
-        (#"{"registries": {"docker.io": {"mirrors": ["ftp://m.example"]}}}"#, "https://HOST"),
-        (#"{"registries": {"docker.io": {"caCertificate": "ca.pem"}}}"#, "absolute"),
-        (#"{"registries": {"docker.io": {"insecure": "yes"}}}"#, "insecure"),
-        ("{}", "registries"), ("", "JSON"),
-    ])
+    @Test(
+        "is refused with what is wrong",
+        arguments: [
+            (#"{"registries": {"docker.io": {"mirror": []}}}"#, "mirror"),
+            (#"{"registries": {}, "registry": {}}"#, "registry"),
+            (#"{"registries": {"docker.io": {"mirrors": ["m.example"]}}}"#, "m.example"),
+            (#"{"registries": {"docker.io": {"mirrors": ["ftp://m.example"]}}}"#, "https://HOST"),
+            (#"{"registries": {"docker.io": {"caCertificate": "ca.pem"}}}"#, "absolute"),
+            (#"{"registries": {"docker.io": {"insecure": "yes"}}}"#, "insecure"),
+            ("{}", "registries"), ("", "JSON"),
+        ])
     func refuses(text: String, hint: String) throws {
         let error = #expect(throws: RegistryError.self) { try read(text) }
         let message = try #require(error).description
@@ -39,6 +43,7 @@ struct RegistryConfigurationTests {
 
     @Test("may be missing")
     func missing() throws {
-        #expect(try RegistryConfiguration(path: "/nonexistent/registries.json").settings(for: "docker.io").mirrors.isEmpty)
+        #expect(
+            try RegistryConfiguration(path: "/nonexistent/registries.json").settings(for: "docker.io").mirrors.isEmpty)
     }
 }

@@ -27,15 +27,25 @@ public struct TarListing: Sendable {
     /// Reads all headers of an archive that begins at the start of `file`. Blocks.
     /// - Parameters:
     ///   - file: a file that can be read at any offset.
-    ///   - maximumEntries: more entries than this throw ``DiskImageError/limit(_:)``.
+    ///   - maximumEntries: more entries than this exceed the limit `archiveEntries`.
+    ///   - maximumNameBytes: longer names and targets, all of them together, exceed the limit `archiveNameBytes`.
     /// - Throws: ``DiskImageError``; an archive that ends inside an entry is truncated.
-    public init(of file: Descriptor, maximumEntries: Int) throws(DiskImageError) {
+    public init(
+        of file: Descriptor, maximumEntries: Int, maximumNameBytes: Int = 32 << 20
+    ) throws(DiskImageError) {
         var reader: HeaderReader
         do { reader = try HeaderReader(file) } catch { throw .system(error) }
         var count = 0
+        var nameBytes = 0
         while let entry = try reader.next() {
             count += 1
-            guard count <= maximumEntries else { throw .limit("the archive has more than \(maximumEntries) entries") }
+            guard count <= maximumEntries else {
+                throw .layerLimit("it has more than \(maximumEntries) entries", name: "archiveEntries")
+            }
+            nameBytes += entry.path.count + entry.target.count
+            guard nameBytes <= maximumNameBytes else {
+                throw .layerLimit("its names take more than \(maximumNameBytes) bytes", name: "archiveNameBytes")
+            }
             switch entry.type {
             case 0, UInt8(ascii: "0"), UInt8(ascii: "7"):
                 entries[entry.path] = .file(entry.content)

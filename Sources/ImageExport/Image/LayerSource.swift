@@ -23,14 +23,12 @@ public struct LayerSource: Sendable {
         let isUncompressed = wanted.digest == diffID
         switch try Self.kept(diffID, of: image) {
         case .compressed(_, let kept):
-            descriptor = isUncompressed || kept.digest == wanted.digest ? wanted : kept
+            let isKept = wanted.digest == kept.digest && wanted.size == kept.size
+            descriptor = isUncompressed || isKept ? wanted : kept
         case .record(let record, let data):
-            if isUncompressed {
-                descriptor = wanted
-            } else {
-                let archive = try RecordedBytes(record: record, data: data, name: Self.name(diffID))
-                descriptor = ContentDescriptor(mediaType: .layer, digest: diffID, size: archive.length)
-            }
+            let length = try RecordedBytes(record: record, data: data, name: Self.name(diffID)).length
+            let isKept = isUncompressed && wanted.size == length
+            descriptor = isKept ? wanted : ContentDescriptor(mediaType: .layer, digest: diffID, size: length)
         }
     }
 
@@ -64,8 +62,6 @@ public struct LayerSource: Sendable {
     }
 
     /// What messages call the layer.
-    var name: String { Self.name(diffID) }
-
     private static func name(_ diffID: Digest) -> String { "layer \(diffID.short)" }
 
     private static func kept(_ diffID: Digest, of image: StoredImage) throws(ImageExportError) -> LayerArchive {

@@ -37,13 +37,12 @@ public struct OutgoingImage: Sendable {
         }
         self.names = names
         self.layers = layers
-        let descriptors = layers.map(\.descriptor)
-        if descriptors == manifest.layers {
+        if layers.map(\.descriptor) == manifest.layers {
             self.manifest = stored
             configurationDescriptor = manifest.config
             descriptor = Self.describe(stored, record.digest, record.mediaType, record.platform)
         } else {
-            let changed = RewrittenManifest(manifest, layers: descriptors)
+            let changed = RewrittenManifest(manifest, layers: layers.map(\.descriptor))
             self.manifest = try reporting { () throws(OCIError) in try BoundedJSON.encode(changed) }
             configurationDescriptor = changed.config
             descriptor = Self.describe(self.manifest, .of(self.manifest), .manifest, record.platform)

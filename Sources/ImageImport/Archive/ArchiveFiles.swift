@@ -57,11 +57,15 @@ enum ArchiveFiles {
     }
 
     private static func list(_ file: Descriptor, _ limits: ImportLimits) throws(ImageImportError) -> ArchiveFiles {
-        do { return .tar(file, try TarListing(of: file, maximumEntries: limits.archiveEntries)) } catch {
+        do {
+            return .tar(
+                file,
+                try TarListing(
+                    of: file, maximumEntries: limits.archiveEntries, maximumNameBytes: limits.archiveNameBytes))
+        } catch {
             switch error {
             case .system(let error): throw .system(error)
-            case .limit:
-                throw .limit("the number of files in it", name: "archiveEntries", value: "\(limits.archiveEntries)")
+            case .layerLimit(let what, let name): throw .archiveLimit(what, name: name)
             case .truncated(let place): throw .damaged("the archive", reason: "it ends inside \(place)")
             case .malformed(let reason, let offset) where offset > 0:
                 throw .damaged("the archive", reason: "\(reason), at byte \(offset)")

@@ -38,8 +38,10 @@ struct DockerArchive {
         }
         guard !items.isEmpty else { throw .notAnArchive(reason: "manifest.json lists no image") }
         var images: [IncomingImage] = []
+        var documents = DocumentBudget(limits)
         for item in items {
             guard let bytes = try files.document(item.configuration) else { throw .missing(file: item.configuration) }
+            try documents.spend(Int64(bytes.count))
             let digest = Digest.of(bytes)
             if let expected = Self.digest(inName: item.configuration), expected != digest {
                 throw .mismatch(item.configuration, expected: "\(expected)", found: "\(digest)")

@@ -17,8 +17,9 @@ struct OCILayout {
     func images(_ limits: ImportLimits) throws(ImageImportError) -> [IncomingImage] {
         var names: [Digest: [Reference]] = [:]
         var entries: [ContentDescriptor] = []
+        var documents = DocumentBudget(limits)
         for entry in try chosenEntries() {
-            let manifest = try findManifest(entry, nesting: 0)
+            let manifest = try findManifest(entry, nesting: 0, &documents)
             if names[manifest.digest] == nil { entries.append(manifest) }
             names[manifest.digest, default: []] += entry.imageName.flatMap { try? Reference($0) }.map { [$0] } ?? []
         }
@@ -26,7 +27,9 @@ struct OCILayout {
             throw .limit("an archive of \(entries.count) images", name: "images", value: "\(limits.images)")
         }
         var images: [IncomingImage] = []
-        for entry in entries { images.append(try image(entry, names[entry.digest] ?? [], limits)) }
+        for entry in entries { 
+            images.append(try image(entry, names[entry.digest] ?? [], limits, &documents))
+        }
         return images
     }
 
@@ -59,20 +62,22 @@ struct OCILayout {
     }
 
     /// Goes down through indexes to the manifest for this host.
-    private func findManifest(_ entry: ContentDescriptor, nesting: Int) throws(ImageImportError) -> ContentDescriptor {
+    private func findManifest(
+        _ entry: ContentDescriptor, nesting: Int, _ documents: inout DocumentBudget
+    ) throws(ImageImportError) -> ContentDescriptor {
         guard entry.mediaType.kind == .index else { return entry }
         guard nesting < Index.maximumNesting else { throw .nestedTooDeeply }
-        let bytes = try blob(entry)
+        let bytes = try blob(entry, &documents)
         let inner = try reporting { () throws(OCIError) in
             try Index(decoding: bytes, document: "index \(entry.digest.short)").choose(platform)
         }
-        return try findManifest(inner, nesting: nesting + 1)
+        return try findManifest(inner, nesting: nesting + 1, &documents)
     }
 
     private func image(
-        _ entry: ContentDescriptor, _ names: [Reference], _ limits: ImportLimits
+        _ entry: ContentDescriptor, _ names: [Reference], _ limits: ImportLimits, _ documents: inout DocumentBudget
     ) throws(ImageImportError) -> IncomingImage {
-        let bytes = try blob(entry)
+        let bytes = try blob(entry, &documents)
         let manifest = try reporting { () throws(OCIError) in
             try Manifest(decoding: bytes, document: "manifest \(entry.digest.short)")
         }
@@ -83,7 +88,7 @@ struct OCILayout {
         return try IncomingImage(
             names: names,
             manifest: .init(digest: entry.digest, mediaType: manifest.mediaType ?? entry.mediaType, bytes: bytes),
-            configuration: try blob(manifest.config), digest: manifest.config.digest, blobs: blobs,
+            configuration: try blob(manifest.config, &documents), digest: manifest.config.digest, blobs: blobs,
             platform: platform, limits: limits)
     }
 
@@ -97,8 +102,11 @@ struct OCILayout {
     }
 
     /// A document, its digest checked.
-    private func blob(_ descriptor: ContentDescriptor) throws(ImageImportError) -> [UInt8] {
+    private func blob(
+        _ descriptor: ContentDescriptor, _ documents: inout DocumentBudget
+    ) throws(ImageImportError) -> [UInt8] {
         let region = try region(descriptor)
+        try documents.spend(region.length)
         guard let bytes = try files.document(region.name) else { throw .missing(file: region.name) }
         let found = Digest.of(bytes, descriptor.digest.algorithm)
         guard found == descriptor.digest else {

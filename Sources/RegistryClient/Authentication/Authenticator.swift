@@ -33,7 +33,8 @@ actor Authenticator {
     ) async throws(AttemptFailure) -> Authorization {
         guard let challenge = challenges[remote] else { return Authorization(value: nil, isAnonymous: true) }
         let credential = try await credential(remote, scopes)
-        if challenge.scheme == "bearer", let token = issued[TokenKey(remote: remote, scopes: scopes)], token.end > .now {
+        if challenge.scheme == "bearer", let token = issued[TokenKey(remote: remote, scopes: scopes)], token.end > .now
+        {
             return Authorization(value: "Bearer \(token.value)", isAnonymous: credential == nil)
         }
         return try await authorization(challenge, remote, origin, scopes, credential, what)
@@ -85,7 +86,8 @@ actor Authenticator {
         func invalid(_ reason: String) -> AttemptFailure {
             AttemptFailure(.invalidAnswer(what, host: remote.name, reason: reason))
         }
-        guard let text = challenge.parameters["realm"], text.utf8.count <= tokens.redirects.transport.limits.addressSize,
+        guard let text = challenge.parameters["realm"],
+            text.utf8.count <= tokens.redirects.transport.limits.addressSize,
             let realm = WebAddress(text)
         else { throw invalid("its token service has no URL") }
         guard realm.origin.scheme == .https || origin.scheme == .http else {

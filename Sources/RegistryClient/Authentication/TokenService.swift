@@ -69,7 +69,7 @@ struct TokenService: Sendable {
         ]
         let form = fields.map { "\($0)=\($1.queryEncoded)" }.joined(separator: "&")
         var request = TransportRequest(
-            method: .POST, address: realm, body: .bytes(Array(form.utf8)),
+            method: .POST, address: realm, body: .bytes(Array(form.utf8)), isConfidential: true,
             responseTime: redirects.transport.limits.responseTime, what: what)
         request.headers.add(name: "Content-Type", value: "application/x-www-form-urlencoded")
         return try await send(request, nil, policy, isAnonymous: false, host: host)

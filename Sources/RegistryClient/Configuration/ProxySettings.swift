@@ -64,7 +64,9 @@ struct ProxySettings: Sendable {
                 host: host, port: url.port ?? 80,
                 authorization: user.isEmpty && password.isEmpty ? nil : .basic(username: user, password: password))
         case "socks5", "socks5h":
-            guard user.isEmpty else { throw .proxy(variable: variable, reason: "SOCKS with a password is not supported") }
+            guard user.isEmpty else {
+                throw .proxy(variable: variable, reason: "SOCKS with a password is not supported")
+            }
             return .socksServer(host: host, port: url.port ?? 1080)
         default: throw .proxy(variable: variable, reason: "a proxy by \(scheme) is not supported")
         }
@@ -73,7 +75,9 @@ struct ProxySettings: Sendable {
     private static func exception(_ text: String) -> Exception? {
         if text == "*" { return .all }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        if parts.count == 2, let network = parts.first.flatMap({ IPAddress($0) }), let length = parts.last.flatMap({ Int($0) }) {
+        if parts.count == 2, let network = parts.first.flatMap({ IPAddress($0) }),
+            let length = parts.last.flatMap({ Int($0) })
+        {
             return .network(network, length: length)
         }
         let (host, port) = hostAndPort(text)

@@ -75,7 +75,8 @@ private struct Written: Decodable {
 
     init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(except: CodingKeys.allCases.map(\.rawValue))
-        registries = try decoder.container(keyedBy: CodingKeys.self).decode([String: Registry].self, forKey: .registries)
+        registries = try decoder.container(keyedBy: CodingKeys.self).decode(
+            [String: Registry].self, forKey: .registries)
     }
 
     struct Registry: Decodable {
@@ -108,7 +109,8 @@ extension Decoder {
         guard let unknown = keys.first(where: { !known.contains($0) }) else { return }
         let list = known.joined(separator: ", ")
         throw DecodingError.dataCorrupted(
-            .init(codingPath: codingPath + [AnyKey(stringValue: unknown)].compactMap(\.self),
+            .init(
+                codingPath: codingPath + [AnyKey(stringValue: unknown)].compactMap(\.self),
                 debugDescription: "an unknown key (known are \(list))"))
     }
 }

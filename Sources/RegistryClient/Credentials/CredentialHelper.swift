@@ -21,10 +21,12 @@ struct CredentialHelper: Sendable {
     /// - Parameter server: the name under which the credential was kept, for example `https://index.docker.io/v1/`.
     /// - Throws: ``RegistryError/helper(name:reason:)``; the message shows nothing that the program wrote.
     func get(server: String) async throws(RegistryError) -> Credential? {
-        let isName = !name.isEmpty && name.utf8.count <= 64 && name.utf8.allSatisfy { byte in
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "-_.".utf8.contains(byte)
-        }
+        let isName =
+            !name.isEmpty && name.utf8.count <= 64
+            && name.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "-_.".utf8.contains(byte)
+            }
         guard isName else { throw failure("its name may have letters, digits, dots, dashes and underscores only") }
         let (output, succeeded) = try await run("get", input: server)
         guard succeeded else {

@@ -45,6 +45,7 @@ public struct CredentialStore: Sendable {
     }
 
     /// Keeps a user's password for a registry in `$SANDPIPER_HOME/auth.json`, which only its owner can read.
+    /// Blocks the calling thread while it waits for other logins.
     /// - Throws: ``RegistryError/configuration(path:reason:)`` when the file is there but cannot be understood, or
     ///   ``RegistryError/system(_:)``.
     public func store(registry: String, username: String, password: String) throws(RegistryError) {
@@ -80,8 +81,9 @@ public struct CredentialStore: Sendable {
             let lock = try FileLock.wait(ownPath + ".lock")
             defer { withExtendedLifetime(lock) {} }
             var file = OwnFile()
-            do { file = try BoundedJSON.decode(OwnFile.self, from: try FileTree.read(ownPath), document: "credentials") }
-            catch let error as SystemError where error.isMissingFile {}
+            do {
+                file = try BoundedJSON.decode(OwnFile.self, from: try FileTree.read(ownPath), document: "credentials")
+            } catch let error as SystemError where error.isMissingFile {}
             body(&file.auths)
             try FileTree.writeAtomically(
                 BoundedJSON.encode(file, pretty: true) + [UInt8(ascii: "\n")], to: ownPath, mode: 0o600, durable: true)

@@ -60,7 +60,10 @@ public struct DockerConfiguration: Sendable {
     }
 
     /// An entry that is no credential, and why. The reason holds nothing of it.
-    public struct InvalidEntry: Error { public let reason: String }
+    public struct InvalidEntry: Error {
+        /// Why, in a few words.
+        public let reason: String
+    }
 
     /// One form for all spellings of a registry or repository: `https://host/v1/`, `host/v2`, `host`, `host:5000`,
     /// `host/path`. Docker Hub has the name `docker.io`.

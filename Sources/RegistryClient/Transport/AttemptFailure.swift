@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import LinuxSystem
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -12,6 +13,8 @@ struct AttemptFailure: Error {
     let isTransient: Bool
     /// How long the server asks to wait before that.
     var pause: Duration?
+    /// Whether there was no connection at all.
+    var isUnreachable = false
     /// Whether the other side speaks no TLS, as far as can be told.
     var isWithoutTLS = false
 
@@ -48,15 +51,21 @@ struct AttemptFailure: Error {
             default: self.init(.invalidAnswer(what, host: host, reason: "it does not speak HTTP (\(error))"))
             }
         case let error as HTTPClientError where error == .cancelled: self.init(.cancelled)
+        case let error as HTTPClientError where error == .bodyLengthMismatch:
+            self.init(.mismatch(what, expected: "as many bytes as its descriptor says", found: "another number"))
         case let error as HTTPClientError: self = broken(error.shortDescription.lowercased())
         case let error as NIOSSLError: self = Self.tls(error, what, host)
-        case let error as NIOSSLExtraError:
-            self.init(.certificate(what, host: host, reason: "\(error)"))
+        case is NIOSSLExtraError:
+            self.init(.certificate(what, host: host, reason: "it is for another host"))
         case let error as NIOConnectionError:
-            if let reason = error.connectionErrors.first.map({ "\($0.error)" }) { self = broken(reason) } else {
+            if let first = error.connectionErrors.first?.error {
+                self.init(first, what, host: host)
+            } else {
                 self = broken("its name cannot be resolved")
             }
-        case let error as IOError: self = broken(error.description)
+            isUnreachable = true
+        case ChannelError.connectTimeout(_): self = broken("it took longer than the limit connectTime")
+        case let error as IOError: self = broken("\(SystemError("network", number: error.errnoCode))")
         default: self = broken("\(error)")
         }
     }
@@ -65,7 +74,9 @@ struct AttemptFailure: Error {
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return AttemptFailure(
-                .certificate(what, host: host, reason: "it is signed by no authority that is known here, or has expired"))
+                .certificate(
+                    what, host: host,
+                    reason: "it has expired, or no known authority has signed it; name its own with --ca-cert FILE"))
         }
         var failure = AttemptFailure(transient: .connection(what, host: host, reason: "TLS failed: \(text)"))
         failure.isWithoutTLS = true

@@ -9,6 +9,8 @@ struct TransportRequest: Sendable {
     var address: WebAddress
     var headers = HTTPHeaders()
     var body = Body.none
+    /// Whether the body holds a secret, which is for this origin only.
+    var isConfidential = false
     /// How long the head of the answer may take once the request is sent.
     var responseTime: Duration
     /// What the request is for, for messages.
@@ -59,8 +61,9 @@ struct HTTPTransport: Sendable {
         _ request: TransportRequest, _ policy: TrustPolicy,
         read: @escaping @Sendable (HTTPClientResponse, TransferMeter) async throws -> Result
     ) async throws(AttemptFailure) -> Result {
-        let host = request.address.origin.authority
-        guard let client = clients[proxies.proxy(for: request.address.origin)] else {
+        let proxy = proxies.proxy(for: request.address.origin)
+        let host = request.address.origin.authority + (proxy.map { " by the proxy \($0.host):\($0.port)" } ?? "")
+        guard let client = clients[proxy] else {
             preconditionFailure("there is a client for each proxy that the settings name")
         }
         do {

@@ -66,9 +66,14 @@ struct RedirectFollower: Sendable {
         guard location.utf8.count <= transport.limits.addressSize else {
             throw refuse("its address exceeds the limit addressSize of \(transport.limits.addressSize) bytes")
         }
-        guard let next = WebAddress(location, relativeTo: current) else { throw refuse("its address is no URL of HTTP") }
+        guard let next = WebAddress(location, relativeTo: current) else {
+            throw refuse("its address is no URL of HTTP")
+        }
         guard next.origin.scheme == .https || current.origin.scheme == .http else {
             throw refuse("it leads from https to plain http at \(next.origin.authority)")
+        }
+        guard next.origin == current.origin || !request.isConfidential else {
+            throw refuse("it leads to \(next.origin.authority), which must not get the user's token")
         }
         guard !seen.contains(next) else { throw refuse("it leads in a loop") }
         guard seen.count <= transport.limits.redirects else {

@@ -86,11 +86,14 @@ final class TransferMeter: Sendable {
                 state.waitingSince = now
             }
             // A window in which this end was the slower one says nothing about the server.
-            guard state.waited >= limits.rateWindow * 0.9 else { return .success(now + limits.rateWindow - state.waited) }
+            guard state.waited >= limits.rateWindow * 0.9 else {
+                return .success(now + limits.rateWindow - state.waited)
+            }
             let rate = Double(state.count) / (state.waited / .seconds(1))
             guard rate >= Double(limits.minimumRate) else {
                 let bytes = state.count == 0 ? "nothing" : "\(state.count) bytes"
-                return .failure(Slowness(reason: "\(bytes) in \(limits.rateWindow), less than \(limits.minimumRate) bytes/s"))
+                return .failure(
+                    Slowness(reason: "\(bytes) in \(limits.rateWindow), less than \(limits.minimumRate) bytes/s"))
             }
             state.count = 0
             state.waited = .zero

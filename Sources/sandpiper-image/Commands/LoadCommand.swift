@@ -46,7 +46,7 @@ struct LoadCommand: ParsableCommand {
         let store = try openStore()
         let workspace = try store.makeWorkspace()
         defer { workspace.discard() }
-        try Interruption.handle { workspace.discard() }
+        try Interruption.handle { workspace.discard(then: $0) }
         let images: [ImportedImage]
         do {
             images = try ImageImporter(store: store, limits: limits).load(

@@ -44,7 +44,7 @@ struct PullCommand: AsyncParsableCommand {
         var lines: [Line] = []
         let workspace = try store.makeWorkspace()
         defer { workspace.discard() }
-        try Interruption.handle { workspace.discard() }
+        try Interruption.handle { workspace.discard(then: $0) }
         try await connection.withClient { registry in
             for reference in images {
                 let display = ProgressDisplay(quiet ? .none : progress, of: reference)
@@ -57,7 +57,7 @@ struct PullCommand: AsyncParsableCommand {
                     if format == .text { print(image.name) }
                 } catch {
                     display.finish()
-                    throw UserError("pull \(reference): \(error)")
+                    throw UserError("pull: \(error)")
                 }
             }
         }

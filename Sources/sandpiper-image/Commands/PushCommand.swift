@@ -38,13 +38,13 @@ struct PushCommand: AsyncParsableCommand {
         let stored = try store.resolve(image.canonical)
         let workspace = try store.makeWorkspace()
         defer { workspace.discard() }
-        try Interruption.handle { workspace.discard() }
+        try Interruption.handle { workspace.discard(then: $0) }
         let display = ProgressDisplay(quiet ? .none : progress, of: image)
         let digest = try await connection.withClient { registry in
             defer { display.finish() }
             do {
                 return try await ImagePush(to: registry, in: workspace) { display.show($0) }.push(stored, as: image)
-            } catch let error as ImageExportError { throw UserError("push \(image): \(error)") }
+            } catch let error as ImageExportError { throw UserError("push: \(error)") }
         }
         switch format {
         case .text: print("\(image.repository)@\(digest)")

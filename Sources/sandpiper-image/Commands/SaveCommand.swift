@@ -35,7 +35,10 @@ struct SaveCommand: ParsableCommand {
         let store = try openStore()
         let target = try self.target()
         defer { target.discard() }
-        try Interruption.handle { target.discard() }
+        try Interruption.handle { end in
+            target.discard()
+            end()
+        }
         do {
             try (format == .docker ? ImageArchive.docker : .oci).save(try outgoing(from: store), to: target)
         } catch let error as ImageExportError {

@@ -16,7 +16,7 @@ final class Home: Sendable {
 
     /// Loads an archive in this process.
     @discardableResult
-    func load(_ path: String, as name: String? = nil, limits: ImportLimits = ImportLimits()) throws -> [LoadedImage] {
+    func load(_ path: String, as name: String? = nil, limits: ImportLimits = ImportLimits()) throws -> [ImportedImage] {
         let workspace = try store.makeWorkspace()
         defer { workspace.discard() }
         return try ImageImporter(store: store, limits: limits).load(

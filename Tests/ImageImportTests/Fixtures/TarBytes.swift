@@ -1,0 +1,1 @@
+../../DiskImageTests/TarBytes.swift
