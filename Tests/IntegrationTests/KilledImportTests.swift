@@ -91,7 +91,7 @@ import Testing
 
     /// How images come in; `$1` is the archive in Docker's form, `$2` a reference.
     static let commands = [
-        "sandpiper load \"$1\"", "sandpiper load <\"$1\"", "cat \"$1\" | sandpiper load -", "sandpiper pull \"$2\"",
+        "sandpiper load \"$1\"", "sandpiper load <\"$1\"", "cat \"$1\" | sandpiper load -", "sandpiper pull -q \"$2\"",
     ]
 
     @Test(

@@ -59,7 +59,7 @@ import Testing
             try await TestServer.registry(.user("ann", password: "pass word:1")) { registry in
                 let name = "\(registry.address)/busybox:1"
                 #expect(try await home.sandpiper("tag", "busybox", name).status == 0)
-                let anonymous = try await home.sandpiper("push", name)
+                let anonymous = try await home.sandpiper("push", "--quiet", name)
                 #expect(anonymous.status == 125)
                 #expect(anonymous.errorLines.count == 1 && anonymous.error.contains("sandpiper login"))
 
@@ -70,7 +70,8 @@ import Testing
                 let login = try await home.sandpiper(
                     "login", "-u", "ann", "--password-stdin", registry.address, input: "pass word:1\n")
                 #expect(login.status == 0, "\(login.error)")
-                let kept = try await home.host("grep -rl \"$(printf 'ann:pass word:1' | base64)\" '\(home.path)' | xargs stat -c %a")
+                let kept = try await home.host(
+                    "grep -rl \"$(printf 'ann:pass word:1' | base64)\" '\(home.path)' | xargs stat -c %a")
                 #expect(kept.lines == ["600"])
 
                 let push = try await home.sandpiper("push", "--quiet", name)
@@ -95,20 +96,20 @@ import Testing
                     """
                     mkdir -p docker bin; export PATH=$PWD/bin:$PATH
                     printf '{"auths":{"\(registry.address)":{"auth":"%s"}}}' "$(printf ann:secret | base64)" >docker/config.json
-                    sandpiper push -q \(name) && echo auths
+                    sandpiper push -q \(name) >/dev/null && echo auths
                     cat >bin/docker-credential-test <<'END'
                     #!/bin/sh
                     test "$1" = get && test "$(cat)" = '\(registry.address)' && echo '{"Username":"ann","Secret":"secret"}'
                     END
                     chmod +x bin/docker-credential-test
                     echo '{"credHelpers":{"\(registry.address)":"test"}}' >docker/config.json
-                    sandpiper push -q \(name) && echo credHelpers
-                    echo '{"credsStore":"test"}' >docker/config.json; sandpiper push -q \(name) && echo credsStore
+                    sandpiper push -q \(name) >/dev/null && echo credHelpers
+                    echo '{"credsStore":"test"}' >docker/config.json; sandpiper push -q \(name) >/dev/null && echo credsStore
                     echo '{"credsStore":"missing"}' >docker/config.json; sandpiper push -q \(name) || echo missing
                     """)
                 #expect(
-                    outcome.lines.filter { !$0.contains("/busybox:1") && !$0.hasPrefix("sha256:") }
-                        == ["auths", "credHelpers", "credsStore", "missing"], "\(outcome.output)\(outcome.error)")
+                    outcome.lines == ["auths", "credHelpers", "credsStore", "missing"],
+                    "\(outcome.output)\(outcome.error)")
                 #expect(outcome.errorLines.count == 1 && outcome.error.contains("docker-credential-missing"))
             }
         }
@@ -121,9 +122,10 @@ import Testing
                 let name = "\(registry.address)/busybox:1"
                 let authority = try #require(registry.authority)
                 #expect(try await home.sandpiper("tag", "busybox", name).status == 0)
-                let untrusted = try await home.sandpiper("push", name)
+                let untrusted = try await home.sandpiper("push", "--quiet", name)
                 #expect(untrusted.status == 125)
-                #expect(untrusted.errorLines.count == 1 && untrusted.error.contains("certificate"), "\(untrusted.error)")
+                #expect(
+                    untrusted.errorLines.count == 1 && untrusted.error.contains("certificate"), "\(untrusted.error)")
                 let trusted = try await home.sandpiper("push", "--quiet", "--ca-cert", authority, name)
                 #expect(trusted.status == 0, "\(trusted.error)")
                 let unchecked = try await home.sandpiper("pull", "--quiet", "--insecure", name)
@@ -157,7 +159,8 @@ import Testing
                     for (server, name) in [(upstream, "one"), (upstream, "two"), (mirror, "two")] {
                         let reference = "\(server.address)/\(name):1"
                         _ = try await home.skopeo(
-                            "copy --dest-tls-verify=false oci-archive:\(busybox) docker://\(reference)", then: reference)
+                            "copy --dest-tls-verify=false oci-archive:\(busybox) docker://\(reference)", then: reference
+                        )
                     }
                     // Port 1 is nobody's.
                     let mirrors = "\"http://127.0.0.1:1\",\"http://\(mirror.address)\""
@@ -195,11 +198,11 @@ import Testing
     @Test("tokens: anyone may pull, who has logged in may push, and each token is asked for what it is for")
     func tokens() async throws {
         try await TestHome.with { home in
-            try await TestServer.tokens("--user", "ann:secret", "--anonymous-pull", "--expires-in", "60") { tokens in
+            try await TestServer.tokens(["--user", "ann:secret", "--anonymous-pull", "--expires-in", "60"]) { tokens in
                 try await TestServer.registry(.tokens(tokens)) { registry in
                     let name = "\(registry.address)/group/busybox:1"
                     #expect(try await home.sandpiper("tag", "busybox", name).status == 0)
-                    let denied = try await home.sandpiper("push", name)
+                    let denied = try await home.sandpiper("push", "--quiet", name)
                     #expect(denied.status == 125 && denied.errorLines.count == 1, "\(denied.error)")
                     let login = try await home.sandpiper(
                         "login", "-u", "ann", "--password-stdin", registry.address, input: "secret")
@@ -214,7 +217,8 @@ import Testing
                     let requests = try tokens.requests()
                     #expect(requests.dropFirst(asked).map(\.scopes) == [["repository:group/busybox:pull"]])
                     #expect(requests.dropFirst(asked).allSatisfy { $0.authorization == nil })
-                    #expect(requests.contains { $0.account == "ann" && $0.scopes == ["repository:group/busybox:pull,push"] })
+                    let asAnn = requests.filter { $0.account == "ann" }.compactMap(\.scopes)
+                    #expect(asAnn.contains { $0.contains("repository:group/busybox:pull,push") }, "\(asAnn)")
                 }
             }
         }
@@ -239,19 +243,21 @@ import Testing
     @Test("a proxy is used for what the environment says, with its password, and not for what NO_PROXY names")
     func proxies() async throws {
         try await TestHome.with { home in
-            try await TestServer.proxy("--user", "ann:secret") { proxy in
-                try await TestServer.registry(.tls) { registry in
-                    let name = "\(registry.address)/busybox:1"
+            try await TestServer.registry(.tls) { registry in
+                // A name that only the proxy knows, since nobody goes to this host through a proxy.
+                try await TestServer.proxy("--user", "ann:secret", "--to", registry.address) { proxy in
+                    let name = "registry.test/busybox:1"
                     #expect(try await home.sandpiper("tag", "busybox", name).status == 0)
                     let options = "-q --ca-cert '\(registry.authority ?? "")' \(name)"
-                    let through = try await home.host(
-                        "HTTPS_PROXY=http://ann:secret@\(proxy.address) NO_PROXY= sandpiper push \(options)")
-                    #expect(through.status == 0, "\(through.error)")
+                    let push = try await home.host(
+                        "HTTPS_PROXY=http://ann:secret@\(proxy.address) sandpiper push \(options)")
+                    #expect(push.status == 0, "\(push.error)")
                     let requests = try proxy.requests()
-                    #expect(requests.contains { $0.method == "CONNECT" && $0.target == registry.address })
+                    #expect(requests.contains { $0.method == "CONNECT" && $0.target == "registry.test:443" })
+                    #expect(requests.allSatisfy { $0.method == "CONNECT" })
                     let around = try await home.host(
-                        "HTTPS_PROXY=http://ann:secret@\(proxy.address) NO_PROXY=127.0.0.1 sandpiper pull \(options)")
-                    #expect(around.status == 0, "\(around.error)")
+                        "HTTPS_PROXY=http://ann:secret@\(proxy.address) NO_PROXY=.test sandpiper pull \(options)")
+                    #expect(around.status == 125 && around.errorLines.count == 1, "\(around.error)")
                     #expect(try proxy.requests().count == requests.count)
                     let refused = try await home.host(
                         "HTTPS_PROXY=http://ann:wrong@\(proxy.address) sandpiper pull \(options)")
@@ -267,7 +273,8 @@ extension TestHome {
     /// Runs skopeo, then returns the digest that `reference` has at its registry.
     func skopeo(_ arguments: String, then reference: String) async throws -> String {
         let outcome = try await host(
-            "skopeo \(arguments) >/dev/null && skopeo inspect --tls-verify=false --format '{{.Digest}}' docker://\(reference)")
+            "skopeo \(arguments) >/dev/null && skopeo inspect --tls-verify=false --format '{{.Digest}}' docker://\(reference)"
+        )
         try #require(outcome.status == 0, "\(outcome.error)")
         return try #require(outcome.lines.first)
     }
