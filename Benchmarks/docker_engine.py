@@ -42,8 +42,8 @@ class DockerEngine:
         # In a session of its own it does not see a Ctrl-C before we stop it; should we be killed, it stops by itself.
         self._daemon = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", DAEMON, "--iptables=false", "--ip6tables=false", "--bridge=none",
-             "--data-root", f"{self._folder}/data", "--exec-root", f"{self._folder}/exec", "--pidfile", f"{self._folder}/pid",
-             "-H", f"unix://{self._folder}/docker.sock"],
+             "--data-root", f"{self._folder}/data", "--exec-root", f"{self._folder}/exec",
+             "--pidfile", f"{self._folder}/pid", "-H", f"unix://{self._folder}/docker.sock"],
             env=dict(os.environ, TMPDIR=self._folder), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, start_new_session=True)
         if not self._wait_until_ready(log):
