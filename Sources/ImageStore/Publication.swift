@@ -84,7 +84,7 @@ extension ImageStore {
         }
         guard missing.isEmpty else { return missing }
         try workspace.undisturbed { () throws(ImageStoreError) in
-            do {
+            do throws(ImageStoreError) {
                 for image in images { try move(image, from: made) }
             } catch {
                 // The disk is full, for example: what was moved already belongs to no image.

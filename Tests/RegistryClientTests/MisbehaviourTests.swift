@@ -77,7 +77,7 @@ struct MisbehaviourTests {
 
     @Test("cuts a blob: it is continued where it was cut")
     func continues() async throws {
-        let blob = content(3 << 20)
+        let blob = try content(3 << 20)
         try await serve { request, index, answer in
             let start = request.range.flatMap { Int($0.dropFirst(6).prefix { $0 != "-" }) } ?? 0
             let range: HTTPHeaders = ["Content-Range": "bytes \(start)-\(blob.count - 1)/\(blob.count)"]
@@ -105,7 +105,7 @@ struct MisbehaviourTests {
 
     @Test("cuts a blob and knows no ranges: what is there is skipped", arguments: [200, 416] as [UInt])
     func restarts(status: UInt) async throws {
-        let blob = content(1 << 20)
+        let blob = try content(1 << 20)
         try await serve { request, index, answer in
             if status == 416, request.range != nil { return try await answer.send(416) }
             try await answer.head(200, length: blob.count)
@@ -121,7 +121,7 @@ struct MisbehaviourTests {
 
     @Test("cuts every time without getting anywhere: that ends")
     func cutsAlways() async throws {
-        let blob = content(1 << 20)
+        let blob = try content(1 << 20)
         try await serve { _, _, answer in
             try await answer.head(200, length: blob.count)
             try await answer.bytes(blob.prefix(10))
@@ -217,6 +217,7 @@ struct MisbehaviourTests {
         var hasty = home
         hasty.options.limits.attempts = 1
         hasty.options.limits.responseTime = .seconds(1)
+        hasty.options.limits.rateWindow = .seconds(1)
         let counter = Counter()
         try await ScriptedServer.run { request, answer in
             if request.path == "/v2/" { return try await answer.send(200) }
@@ -228,11 +229,8 @@ struct MisbehaviourTests {
             }
         } body: { server in
             try await hasty.withClient { client in
-                let time = try await ContinuousClock().measure {
-                    let message = try await message { _ = try await manifest(server, client) }
-                    #expect(message.contains("is too slow: \(hasHead ? "" : "no answer")"), "\(message)")
-                }
-                #expect(time < .seconds(10))
+                let message = try await message { _ = try await manifest(server, client) }
+                #expect(message.contains("is too slow: \(hasHead ? "" : "no answer")"), "\(message)")
             }
         }
     }

@@ -14,11 +14,12 @@ struct RealRegistryTests {
 
     /// An image as skopeo takes it: two layers, which nobody unpacks here.
     private struct Image {
-        let layers = [content(3_000_000), content(10)]
+        let layers: [[UInt8]]
         let configuration: [UInt8]
         let manifest: [UInt8]
 
         init() throws {
+            layers = [try content(3_000_000), try content(10)]
             let diffIDs = layers.map { "\"\(Digest.of($0))\"" }.joined(separator: ",")
             configuration = Array(
                 #"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[\#(diffIDs)]}}"#.utf8)

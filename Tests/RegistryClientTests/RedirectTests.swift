@@ -21,7 +21,7 @@ struct RedirectTests {
 
     @Test("to another host carry no credentials there, nor back")
     func leaves() async throws {
-        let blob = content(10_000)
+        let blob = try content(10_000)
         try await ScriptedServer.run { request, answer in
             if request.path == "/there" { return try await answer.send(307, ["Location": request.query]) }
             try await answer.send(200, [:], blob)

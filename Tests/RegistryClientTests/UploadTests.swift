@@ -13,7 +13,7 @@ struct UploadTests {
 
     @Test("that break off are begun anew, from the beginning of the blob")
     func beginsAnew() async throws {
-        let blob = content(400_000)
+        let blob = try content(400_000)
         let patches = Counter()
         try await ScriptedServer.run { request, answer in
             switch (request.method, request.path) {
@@ -46,7 +46,7 @@ struct UploadTests {
 
     @Test("to a place elsewhere carry no credentials")
     func elsewhere() async throws {
-        let blob = content(1000)
+        let blob = try content(1000)
         try await ScriptedServer.run { request, answer in
             try await answer.send(request.method == .PATCH ? 202 : 201, ["Location": "/done"])
         } body: { elsewhere in
@@ -123,6 +123,7 @@ struct UploadTests {
         var hasty = home
         hasty.options.limits.attempts = 1
         hasty.options.limits.commitTime = .seconds(1)
+        hasty.options.limits.rateWindow = .seconds(1)
         try await ScriptedServer.run { request, answer in
             switch request.method {
             case .HEAD: try await answer.send(404)

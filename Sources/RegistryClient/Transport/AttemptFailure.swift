@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Glibc
 import LinuxSystem
 import NIOCore
 import NIOHTTP1
@@ -13,6 +14,8 @@ struct AttemptFailure: Error {
     let isTransient: Bool
     /// How long the server asks to wait before that.
     var pause: Duration?
+    /// Whether there was no connection at all.
+    var isUnreachable = false
     /// Whether the other side speaks no TLS, as far as can be told.
     var isWithoutTLS = false
 
@@ -56,13 +59,16 @@ struct AttemptFailure: Error {
         case is NIOSSLExtraError:
             self.init(.certificate(what, host: host, reason: "it is for another host"))
         case let error as NIOConnectionError:
-            guard let first = error.connectionErrors.first?.error else {
+            if let first = error.connectionErrors.first?.error {
+                self.init(first, what, host: host)
+            } else {
                 self = broken("its name cannot be resolved")
-                return
             }
-            self.init(first, what, host: host)
+            isUnreachable = true
         case ChannelError.connectTimeout(_): self = broken("it took longer than the limit connectTime")
-        case let error as IOError: self = broken("\(SystemError("network", number: error.errnoCode))")
+        case let error as IOError:
+            self = broken("\(SystemError("network", number: error.errnoCode))")
+            isUnreachable = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH].contains(error.errnoCode)
         default: self = broken("\(error)")
         }
     }

@@ -13,9 +13,12 @@ struct RetryPolicy: Sendable {
         while true {
             let before = await progress()
             do { return try await body() } catch {
-                if await progress() - before >= limits.meaningfulProgress { failures = 0 }
+                let after = await progress()
+                if after - before >= limits.meaningfulProgress { failures = 0 }
                 failures += 1
-                guard error.isTransient, failures < attempts else { throw error }
+                // What was never reached is more likely misspelt than about to come back.
+                let allowed = error.isUnreachable && after == 0 ? min(attempts, limits.unreachableAttempts) : attempts
+                guard error.isTransient, failures < allowed else { throw error }
                 do { try await Task.sleep(for: pause(after: failures, asked: error.pause)) } catch {
                     throw AttemptFailure(.cancelled)
                 }

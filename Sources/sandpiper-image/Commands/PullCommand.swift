@@ -57,7 +57,7 @@ struct PullCommand: AsyncParsableCommand {
                     if format == .text { print(image.name) }
                 } catch {
                     display.finish()
-                    throw UserError("pull \(reference): \(error)")
+                    throw UserError("pull: \(error)")
                 }
             }
         }

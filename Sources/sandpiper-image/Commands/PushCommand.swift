@@ -14,7 +14,9 @@ struct PushCommand: AsyncParsableCommand {
             digest that the image has at the registry is printed.
             """)
 
-    @Argument(help: ArgumentHelp("The image's name, as `sandpiper images` shows it.", valueName: "reference"), transform: reference)
+    @Argument(
+        help: ArgumentHelp("The image's name, as `sandpiper images` shows it.", valueName: "reference"),
+        transform: reference)
     var image: Reference
 
     @OptionGroup var connection: RegistryConnection
@@ -44,7 +46,7 @@ struct PushCommand: AsyncParsableCommand {
             defer { display.finish() }
             do {
                 return try await ImagePush(to: registry, in: workspace) { display.show($0) }.push(stored, as: image)
-            } catch let error as ImageExportError { throw UserError("push \(image): \(error)") }
+            } catch let error as ImageExportError { throw UserError("push: \(error)") }
         }
         switch format {
         case .text: print("\(image.repository)@\(digest)")
