@@ -33,6 +33,15 @@ struct TestHome {
         }
     }
 
+    /// Runs a test in an empty home that will run no machine.
+    static func withoutMachine(_ body: (TestHome) async throws -> Void) async throws {
+        try await Slots.others.use {
+            let home = try TestHome()
+            defer { home.remove() }
+            try await body(home)
+        }
+    }
+
     /// Makes the folder that a new home lies in; the home itself is not there yet.
     init(name: String = "home") throws {
         let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
