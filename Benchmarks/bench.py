@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import boot
 import cli_start
@@ -68,11 +69,13 @@ def measure(setting, names):
             print(f"not compared with docker: {engine.reason}", file=sys.stderr)
         for name in names:
             print(f"measuring {name} …", file=sys.stderr)
+            begin = time.monotonic()
             try:
                 benchmarks += BENCHMARKS[name](setting)
             except (Failure, OSError, subprocess.CalledProcessError) as failure:
                 print(f"{name}: {failure}", file=sys.stderr)
                 complete = False
+            print(f"  {time.monotonic() - begin:.0f} s", file=sys.stderr)
     return benchmarks, complete
 
 
@@ -100,7 +103,8 @@ def parse_arguments():
     parser.add_argument("--executables", required=True, help="folder that holds `sandpiper`")
     parser.add_argument("--images", required=True, help="folder that holds `busybox.tar`")
     parser.add_argument("--json", required=True, help="file to write the figures to")
-    parser.add_argument("--runs", type=int, default=10, help="runs of each contender (default 10; imports at most 3)")
+    parser.add_argument("--runs", type=int, default=10,
+                        help="runs of each contender (default 10; of those that take long, at most 5 or 3)")
     parser.add_argument("--megabytes", type=int, default=COMPLETE_MEGABYTES,
                         help=f"size of the largest image, uncompressed (default {COMPLETE_MEGABYTES}); smaller ones "
                         "are for trying the benchmarks")

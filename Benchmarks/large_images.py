@@ -17,7 +17,7 @@ from measure import Failure
 ROOT = "/usr"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 # The layers in sixteenths of the whole: those of the base image, then what the large image has above it.
-BASE_PARTS, LARGE_PARTS = (4, 3, 2), (4, 3)
+BASE_PARTS, LARGE_PARTS = (4, 3, 1), (4, 4)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -61,8 +61,8 @@ def _files(largest):
 class LargeImages:
     """The images `small` (2 MB), `base`, `child` (base and a small layer) and `large` (base and two more layers).
 
-    All hold a static busybox; the layers they share are the same files. `large` has about `total_bytes`, `base` nine
-    sixteenths of that.
+    All hold a static busybox; the layers they share are the same files. `large` has about `total_bytes`, `base` half of
+    that.
     """
 
     def __init__(self, folder, total_bytes):

@@ -8,8 +8,8 @@ corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{ELF,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference,Streams,SupervisorMessages} \
-  "$corpus"/Fuzz{Tar,TarListing,UserDatabase}
+mkdir -p "$corpus"/Fuzz{Compression,DockerConfiguration,ELF,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference} \
+  "$corpus"/Fuzz{RegistryConfiguration,RegistryHeaders,Streams,SupervisorMessages,Tar,TarListing,TarRecord,UserDatabase}
 
 # One folder in every dialect of GNU tar.
 cd "$work"
@@ -79,6 +79,37 @@ END
 for name in ustar posix gnu long-posix odd-names; do
   cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTarListing/"
 done
+
+# Compressed bytes: of several members and frames, with and without names, checksums and sizes.
+compressed() { cat > "$corpus/FuzzCompression/$1"; } # NAME, from standard input
+tar="$corpus/FuzzTar/ustar.tar"
+compressed plain < files/file
+gzip --no-name < "$tar" | compressed gzip
+gzip --name --stdout files/file | compressed gzip-named
+{ gzip --fast < "$tar"; gzip < files/file; gzip < /dev/null; } | compressed gzip-members
+head -c 200 /dev/urandom | gzip | compressed gzip-stored
+zstd --quiet < "$tar" | compressed zstd
+zstd --quiet -19 --no-check < "$tar" | compressed zstd-unchecked
+zstd --quiet --stdout "$tar" | compressed zstd-sized
+{ printf '\x50\x2a\x4d\x18\x03\0\0\0abc'; zstd --quiet < files/file; zstd --quiet < "$tar"; } | compressed zstd-frames
+zstd --quiet --ultra --long=24 < "$tar" | compressed zstd-large-window
+
+# Records of tar archives: runs of bytes of their own and of a data file's.
+CORPUS=$corpus python3 - <<'END'
+import os, struct
+
+def record(name, *runs):
+    length = sum(len(literals) + count for literals, _, count in runs)
+    with open(f"{os.environ['CORPUS']}/FuzzTarRecord/{name}", "wb") as file:
+        file.write(struct.pack("<q", length))
+        for literals, start, count in runs:
+            file.write(struct.pack("<Qqq", len(literals), start, count) + literals)
+
+record("empty")
+record("literals", (b"header", 0, 0), (b"another", 0, 0))
+record("content", (b"", 0, 8192))
+record("archive", (b"first header", 0, 700), (bytes(324) + b"second", 4096, 61440), (bytes(1024), 0, 0))
+END
 
 # Documents of images.
 umoci init --layout image
@@ -187,6 +218,41 @@ ghcr.io/team/image@sha256:$(sha256sum < /dev/null | cut -d ' ' -f 1)
 image:tag@sha512:$(sha512sum < /dev/null | cut -d ' ' -f 1)
 sha256:$(sha256sum < /dev/null | cut -d ' ' -f 1)
 Registry/image
+END
+
+# What is written in the files that name registries and their credentials.
+document() { printf '%s\xff%s' "$3" "$4" > "$corpus/$1/$2"; } # FUZZER, NAME, looked up, content
+password=$(printf 'user:pass:word' | base64)
+document FuzzDockerConfiguration hub docker.io/library/python \
+  '{"auths": {"https://index.docker.io/v1/": {"auth": "'"$password"'"}}}'
+document FuzzDockerConfiguration repository ghcr.io/team/image \
+  '{"auths": {"ghcr.io": {"username": "a", "password": "b"}, "ghcr.io/team": {"identitytoken": "t"}}}'
+document FuzzDockerConfiguration helpers localhost:5000/image \
+  '{"auths": {"localhost:5000": {}}, "credHelpers": {"localhost:5000": "pass"}, "credsStore": "secretservice"}'
+document FuzzDockerConfiguration token quay.io/a/b/c '{"auths": {"http://quay.io/v2": {"registrytoken": "t"}}}'
+document FuzzDockerConfiguration invalid quay.io '{"auths": {"quay.io": {"auth": "bm9ib2R5"}}, "HttpHeaders": {}}'
+document FuzzRegistryConfiguration mirrors docker.io '{"registries": {"docker.io": {"mirrors":
+  ["https://mirror.example", "http://[::1]:5000/v2/"], "caCertificate": "/etc/ca.pem", "insecure": false}}}'
+document FuzzRegistryConfiguration insecure localhost:5000 '{"registries": {"localhost:5000": {"insecure": true}}}'
+document FuzzRegistryConfiguration unknown a '{"registries": {"a": {"mirror": "b"}}}'
+
+# Header fields of registries' answers.
+i=0
+while read -r -d ';' field; do
+  printf %s "$field" > "$corpus/FuzzRegistryHeaders/$((++i))"
+done <<'END'
+Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/python:pull";
+Basic realm="a \"quoted\" realm", charset=UTF-8, Bearer realm=https://a, error="invalid_token";
+Negotiate, NTLM TlRMTVNTUAAB==, Digest qop = auth , nonce=x;
+https://registry.example:5000/v2/a/blobs/uploads/1?_state=x%20y#z
+../other?digest=sha256:0
+//cdn.example/b
+?c;
+http://[::1]:80/v2/
+/v2/a/b;
+120;
+Sun, 06 Nov 1994 08:49:37 GMT
+Fri, 31 Dec 9999 23:59:60 GMT;
 END
 
 # The files of this system, looked through for a few users.

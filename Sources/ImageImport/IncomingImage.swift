@@ -42,10 +42,7 @@ struct IncomingImage {
         }
         guard !blobs.isEmpty else { throw .damaged(name, reason: "the image has no layers, there is nothing to run") }
         try Self.checkCount(ofLayers: blobs.count, limits)
-        guard configuration.diffIDs.count == blobs.count else {
-            throw .mismatch(
-                name, expected: "\(blobs.count) diff ids, one for each layer", found: "\(configuration.diffIDs.count)")
-        }
+        try Self.check(configuration.diffIDs, blobs.count, in: digest)
         self.names = names
         self.manifest = manifest
         configurationBytes = bytes
@@ -60,6 +57,15 @@ struct IncomingImage {
     static func checkCount(ofLayers count: Int, _ limits: ImportLimits) throws(ImageImportError) {
         guard count <= limits.layers else {
             throw .limit("an image with \(count) layers", name: "layers", value: "\(limits.layers)")
+        }
+    }
+
+    /// Checks that a configuration tells a diff id for each layer.
+    static func check(_ diffIDs: [Digest], _ layers: Int, in configuration: Digest) throws(ImageImportError) {
+        guard diffIDs.count == layers else {
+            throw .mismatch(
+                "configuration \(configuration.short)", expected: "\(layers) diff ids, one for each layer",
+                found: "\(diffIDs.count)")
         }
     }
 }

@@ -17,7 +17,8 @@ public func fuzzDockerConfiguration(_ bytes: UnsafePointer<UInt8>?, _ count: Int
         let configuration = try DockerConfiguration(decoding: Array(parts[1]), path: "config.json")
         precondition(configuration.helper(registry: String(registry)) != "", "a helper without a name")
         let found = try configuration.credential(registry: String(registry), path: String(path))
-        precondition(found == (try configuration.credential(registry: String(registry), path: path + "/")))
+        let same = try configuration.credential(registry: "\(registry)/", path: "/\(path)/")
+        precondition(found == same, "another spelling finds another credential")
         switch found {
         case .password(let username, _):
             precondition(!username.isEmpty, "a password of nobody")

@@ -7,7 +7,7 @@ extension Digest {
         func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
         bytes.forEach(add)
         let digits = (0..<(algorithm == .sha256 ? 32 : 64)).map { index in
-            add(index)
+            add(UInt8(index))
             return String(hash >> 56 | 0x100, radix: 16).dropFirst()
         }
         do { return try Digest("\(algorithm.rawValue):\(digits.joined())") } catch { fatalError("a digest: \(error)") }
