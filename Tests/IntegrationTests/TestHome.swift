@@ -60,7 +60,7 @@ struct TestHome {
         return .inherit.updating([
             "SANDPIPER_HOME": self.path, "PATH": "\(Built.executables ?? ""):\(path)",
             // Whoever runs the tests may have credentials, which are none of the tests' business.
-            "DOCKER_CONFIG": "\(scratch)/docker", "REGISTRY_AUTH_FILE": "\(scratch)/auth.json",
+            "DOCKER_CONFIG": "\(scratch)/docker",
         ])
     }
 
