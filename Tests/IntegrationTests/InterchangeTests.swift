@@ -16,6 +16,7 @@ import Testing
                 let name = "\(registry.address)/built:1"
                 let built = try await home.host(
                     """
+                    unset DOCKER_CONFIG; export HOME=$PWD
                     build() { buildah --root "$PWD/storage" --runroot "$PWD/run" --storage-driver vfs "$@"; }
                     container=$(build from 'docker-archive:\(Built.image("busybox.tar"))') || exit
                     echo from buildah >note; build copy -q "$container" note /note && build config --cmd 'cat /note' "$container"

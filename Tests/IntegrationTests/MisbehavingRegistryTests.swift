@@ -129,6 +129,26 @@ import Testing
         }
     }
 
+    @Test(
+        "a registry of TLS cannot send the client to plain HTTP",
+        arguments: ["redirect", "foreign-realm", "foreign-location"])
+    func keepsTLS(fault: String) async throws {
+        try await TestHome.withoutMachine { home in
+            try await TestServer.misbehaving(fault: fault, ["--tls"]) { registry in
+                let name = "\(registry.address)/layers:1"
+                let options = ["--quiet", "--ca-cert", registry.authority ?? "", name]
+                let command = fault == "foreign-location" ? "push" : "pull"
+                if command == "push" {
+                    #expect(try await home.sandpiper("load", "--name", name, Built.image("layers.tar")).status == 0)
+                }
+                let refused = try await home.sandpiper([command] + options)
+                #expect(refused.status == 125)
+                #expect(refused.errorLines.count == 1 && refused.error.contains("plain http"), "\(refused.error)")
+                #expect(try registry.requests().allSatisfy { $0.server == "main" })
+            }
+        }
+    }
+
     @Test("a broken connection goes on where it broke if the registry can, else from the start")
     func resumes() async throws {
         for (options, resumes) in [([], true), (["--no-ranges"], false)] {
