@@ -35,9 +35,9 @@ test-kvm: build kvm-packages ## run the main job on the KVM of an emulated machi
 	  --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job
 
 .PHONY: bench
-bench: build bench-packages ## measure what SPECIFICATION.md promises; prints a table, writes .build/bench.json
+bench: build bench-packages ## measure what SPECIFICATION.md promises; prints a table, writes .build/bench.json; OPTIONS="--only pull"
 	@python3 -B Benchmarks/bench.py --executables "$(release)" --images "$$(Tests/Images/make.sh python busybox)" \
-	  --json .build/bench.json
+	  --json .build/bench.json $(OPTIONS)
 
 .PHONY: lint
 lint: ## check the format of all Swift sources

@@ -67,6 +67,7 @@ extension ImageStore {
         let references = try allReferences()
         let used = try users()
         let trash = try makeWorkspaceUnderLock()
+        let empty = FileTree.diskUsage(trash.path)
         var removals: [Removal] = []
         for digest in try allDigests().sorted(by: { $0.hex < $1.hex }) where used[digest] == nil {
             let names = references.filter { $0.value == digest }.keys.sorted()
@@ -78,7 +79,7 @@ extension ImageStore {
             removals += names.map(Removal.untagged) + [.deleted(digest)]
         }
         try collectGarbage(into: trash)
-        return (removals, FileTree.diskUsage(trash.path))
+        return (removals, FileTree.diskUsage(trash.path) - empty)
     }
 
     /// Moves all that no image needs into `trash`, each by one rename, so that nothing is ever there in part.
