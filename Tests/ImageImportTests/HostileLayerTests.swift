@@ -109,8 +109,8 @@ struct HostileLayerTests {
         HostileArchive(
             "an opaque directory that climbs out is the root", .loaded(["b = 2"]),
             layers: { tar, _ in tar.add("a", content: "1") },
-            { tar, trap in
-                tar.addPax([("path", trap.climb + "/../../.wh..wh..opq")])
+            { tar, _ in
+                tar.addPax([("path", String(repeating: "../", count: 40) + ".wh..wh..opq")])
                 tar.add("x")
                 tar.add("b", content: "2")
             }),

@@ -48,6 +48,8 @@ private let removedAtExit: Mutex<[TestHome]> = {
 actor Slots {
     /// As many homes as may run machines at a time.
     static let machines = Slots(2)
+    /// As many homes as may be in use at a time without a machine.
+    static let others = Slots(4)
 
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []

@@ -33,6 +33,15 @@ struct TestHome {
         }
     }
 
+    /// Runs a test in an empty home that will run no machine.
+    static func withoutMachine(_ body: (TestHome) async throws -> Void) async throws {
+        try await Slots.others.use {
+            let home = try TestHome()
+            defer { home.remove() }
+            try await body(home)
+        }
+    }
+
     /// Makes the folder that a new home lies in; the home itself is not there yet.
     init(name: String = "home") throws {
         let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
@@ -51,7 +60,7 @@ struct TestHome {
         return .inherit.updating([
             "SANDPIPER_HOME": self.path, "PATH": "\(Built.executables ?? ""):\(path)",
             // Whoever runs the tests may have credentials, which are none of the tests' business.
-            "DOCKER_CONFIG": "\(scratch)/docker", "REGISTRY_AUTH_FILE": "\(scratch)/auth.json",
+            "DOCKER_CONFIG": "\(scratch)/docker",
         ])
     }
 

@@ -107,6 +107,11 @@ struct TestServer: Sendable {
         _ options: String..., body: (TestServer) async throws -> Void
     ) async throws { try await with("http_proxy", options, body: body) }
 
+    /// Runs `body` with a docker engine, whose address is that of its socket. It holds the image `layers`.
+    static func docker(body: (TestServer) async throws -> Void) async throws {
+        try await with("docker_daemon", ["--image", Built.image("layers.tar")], body: body)
+    }
+
     // MARK: Its life
 
     /// What a server prints when it is ready.

@@ -20,7 +20,9 @@ class Fault(Registry):
 
     def strikes(self, request):
         """Whether it is still the time to misbehave at this path."""
-        return self.options.times is None or self.count(request.url_path) < self.options.times
+        # Each upload has a path of its own, so all of them count as one.
+        path = re.sub(r"uploads/.+", "uploads", request.url_path)
+        return self.options.times is None or self.count(f"{request.command} {path}") < self.options.times
 
 
 # Connections that end.
@@ -458,21 +460,17 @@ class CutUpload(Fault):
     """Ends the connection after --bytes bytes of what is uploaded, and has kept none of it."""
 
     def upload(self, request, name, session):
-        if request.command not in ("PATCH", "PUT") or not self.strikes_upload(request):
+        if request.command not in ("PATCH", "PUT") or not self.strikes(request):
             return super().upload(request, name, session)
-        request.rfile.read(self.options.bytes)
+        request.rfile.read(min(self.options.bytes, int(request.headers.get("Content-Length") or self.options.bytes)))
         return request.hang_up(reset=True)
-
-    def strikes_upload(self, request):
-        """Each session has a path of its own, so all of them count as one."""
-        return self.options.times is None or self.count("upload") < self.options.times
 
 
 class UnavailableUpload(CutUpload):
     """Answers 503 to what is uploaded, after it has read it."""
 
     def upload(self, request, name, session):
-        if request.command not in ("PATCH", "PUT") or not self.strikes_upload(request):
+        if request.command not in ("PATCH", "PUT") or not self.strikes(request):
             return Registry.upload(self, request, name, session)
         request.body()
         return request.fail(503, "UNAVAILABLE", Retry_After="0")
