@@ -64,7 +64,7 @@ kernel: build-packages ## build the guest kernel (once; kept in ~/.cache/sandpip
 install: ## install what `make build` built below PREFIX (default /usr/local); DESTDIR is honoured
 	@test -e $(release)/guest/vmlinux || { echo "nothing is built yet: run 'make build' first (without sudo)" >&2; exit 1; }
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/sandpiper/guest share/doc/sandpiper)
-	install -m 755 $(addprefix $(release)/,$(executables)) $(DESTDIR)$(PREFIX)/libexec/sandpiper/
+	install -s -m 755 $(addprefix $(release)/,$(executables)) $(DESTDIR)$(PREFIX)/libexec/sandpiper/
 	install -m 644 $(release)/guest/vmlinux $(release)/guest/initramfs.cpio $(DESTDIR)$(PREFIX)/libexec/sandpiper/guest/
 	ln -sfn ../libexec/sandpiper/sandpiper $(DESTDIR)$(PREFIX)/bin/sandpiper
 	install -m 644 LICENSE README.md CHANGELOG.md SPECIFICATION.md docs/architecture.md docs/threat-model.md \

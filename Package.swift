@@ -36,22 +36,23 @@ let package = Package(
     targets: [
         // Floor 0
         .target(name: "CLinux"),
-        .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(name: "ForeignText", swiftSettings: strict),
+        .target(name: "LinuxSystem", dependencies: ["CLinux", "ForeignText"], swiftSettings: strict),
         .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CZstd"),
         // Floor 1
-        .target(name: "OCI", swiftSettings: strict),
+        .target(name: "OCI", dependencies: ["ForeignText"], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "DiskImage", dependencies: ["CZstd", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "Engine", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem"], swiftSettings: strict),
+        .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         // Floor 2
         .target(
             name: "RegistryClient",
             dependencies: [
-                "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
+                "ForeignText", "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
             swiftSettings: strict),
@@ -60,19 +61,22 @@ let package = Package(
         .target(
             name: "ImageImport",
             dependencies: [
-                "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+                "Compression", "DiskImage", "ForeignText", "Hashing", "ImageStore", "LinuxSystem", "OCI",
+                "RegistryClient",
             ] + nio,
             swiftSettings: strict),
         .target(
             name: "ImageExport",
             dependencies: [
-                "CISAL", "Compression", "DiskImage", "Hashing", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+                "CISAL", "Compression", "DiskImage", "ForeignText", "Hashing", "ImageStore", "LinuxSystem", "OCI",
+                "RegistryClient",
             ] + nio,
             swiftSettings: strict),
         .target(
             name: "Supervisor",
             dependencies: [
-                "Control", "DiskImage", "Engine", "ImageStore", "LinuxSystem", "SandboxState", agentProtocol,
+                "Control", "DiskImage", "Engine", "ForeignText", "ImageStore", "LinuxSystem", "SandboxState",
+                agentProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables
@@ -89,14 +93,15 @@ let package = Package(
         .executableTarget(
             name: "sandpiper-image",
             dependencies: [
-                "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient", "SandboxState",
-                argumentParser,
+                "ForeignText", "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
+                "SandboxState", argumentParser,
             ],
             swiftSettings: strict),
         // Tests
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
-        .testTarget(name: "DiskImageTests", dependencies: ["CZstd", "DiskImage", "LinuxSystem"], swiftSettings: strict),
+        .testTarget(
+            name: "DiskImageTests", dependencies: ["CZstd", "DiskImage", "LinuxSystem"], swiftSettings: strict),
         // The jail shows a program the system's libraries only, so the probe must not need Swift's.
         .executableTarget(
             name: "jail-probe", path: "Tests/JailProbe", linkerSettings: [.unsafeFlags(["-static-stdlib"])]),

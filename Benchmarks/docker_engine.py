@@ -29,17 +29,23 @@ class DockerEngine:
         elif not (os.access(DOCKER, os.X_OK) and os.access(DAEMON, os.X_OK)):
             self.reason = "Debian's package docker.io is not installed"
         else:
-            self._start()
+            try:
+                self._start()
+            except BaseException:
+                self._stop(remove=True)
+                raise
         return self if self.reason is None else None
 
     def _start(self):
         self._folder = tempfile.mkdtemp(prefix="sandpiper-docker.")
         log = open(f"{self._folder}/log", "wb")
+        # In a session of its own it does not see a Ctrl-C before we stop it; should we be killed, it stops by itself.
         self._daemon = subprocess.Popen(
-            [DAEMON, "--iptables=false", "--ip6tables=false", "--bridge=none", "--data-root", f"{self._folder}/data",
-             "--exec-root", f"{self._folder}/exec", "--pidfile", f"{self._folder}/pid",
-             "-H", f"unix://{self._folder}/docker.sock"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            ["setpriv", "--pdeathsig", "TERM", DAEMON, "--iptables=false", "--ip6tables=false", "--bridge=none",
+             "--data-root", f"{self._folder}/data", "--exec-root", f"{self._folder}/exec",
+             "--pidfile", f"{self._folder}/pid", "-H", f"unix://{self._folder}/docker.sock"],
+            env=dict(os.environ, TMPDIR=self._folder), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True)
         if not self._wait_until_ready(log):
             self.reason = f"dockerd did not start; see {self._folder}/log"
             self._stop()

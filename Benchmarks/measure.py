@@ -1,8 +1,9 @@
-"""Measures commands: how long they take, and how fast bytes come out of them."""
+"""Measures commands: how long they take, how fast bytes come out of them, how much memory they need."""
 
 import os
 import statistics
 import subprocess
+import sys
 import time
 
 
@@ -40,25 +41,74 @@ def interleaved(commands, runs, warm_ups=1, environment=None):
     return samples
 
 
+def settle(*paths):
+    """Writes out what others left to be written, and puts the files below `paths` in the page cache."""
+    os.sync()
+    for path in paths:
+        files = [path] if os.path.isfile(path) else [
+            os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+        for name in files:
+            with open(name, "rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass
+
+
+def in_turn(contenders, runs, source):
+    """Calls each of the named functions `runs` times, in turn; each returns the seconds it took to read `source`."""
+    samples = {name: [] for name in contenders}
+    for _ in range(runs):
+        for name, once in contenders.items():
+            settle(source)
+            samples[name].append(once())
+    return samples
+
+
 def throughput(command, environment=None):
     """The bytes per second that `command` writes to its standard output, from its first byte to its last."""
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
-    first, total = None, 0
-    while chunk := os.read(process.stdout.fileno(), 1 << 20):
-        if first is None:
-            first = time.perf_counter()
-        else:
-            total += len(chunk)
-    last = time.perf_counter()
-    stderr = process.stderr.read()
-    process.stdout.close()
-    process.stderr.close()
-    if process.wait() != 0:
+    try:
+        first, total = None, 0
+        while chunk := os.read(process.stdout.fileno(), 1 << 20):
+            if first is None:
+                first = time.perf_counter()
+            else:
+                total += len(chunk)
+        last = time.perf_counter()
+        stderr = process.stderr.read()
+        process.stdout.close()
+        process.stderr.close()
+        process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
         _fail(command, process, stderr)
     if not total:
         raise Failure(f"{' '.join(command)}: too little output to measure")
     return total / (last - first)
+
+
+# The kernel counts what a process was before it became a command, so that a command is charged at least with what
+# started it. This is as small as a starter can be here, 10 MB; and its command does not outlive it.
+_STARTER = """
+import os, sys
+silent = [(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
+command = ["setpriv", "--pdeathsig", "KILL", *sys.argv[1:]]
+_, status, usage = os.wait4(os.posix_spawnp(command[0], command, os.environ, file_actions=silent), 0)
+print(usage.ru_maxrss)
+sys.exit(min(abs(os.waitstatus_to_exitcode(status)), 255))
+"""
+
+
+def peak_memory(command, environment=None):
+    """The largest amount of memory (bytes) that `command` had resident."""
+    process = subprocess.run([sys.executable, "-I", "-S", "-c", _STARTER, *command], env=environment,
+                             stdin=subprocess.DEVNULL, capture_output=True)
+    if process.returncode != 0:
+        _fail(command, process, process.stderr)
+    return int(process.stdout) * 1024
 
 
 def summary(values):

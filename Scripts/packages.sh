@@ -15,7 +15,7 @@ of_purpose() {
       echo apache2-utils attr buildah busybox-static docker-registry erofs-utils libcap2-bin openssl passwd procps python3 \
         util-linux ;;
     kvm) of_purpose images; echo busybox-static kmod cpio e2fsprogs ;;
-    bench) of_purpose images; echo busybox-static python3 docker.io ;;
+    bench) of_purpose images; echo busybox-static docker-registry docker.io python3 util-linux ;;
     *) echo "packages.sh: no purpose is called '$1'" >&2; exit 2 ;;
   esac
 }

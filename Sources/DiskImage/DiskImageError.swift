@@ -1,3 +1,4 @@
+import ForeignText
 import LinuxSystem
 
 /// Why a layer, an image or a disk could not be made.
@@ -26,17 +27,10 @@ public enum DiskImageError: Error, Equatable, Sendable {
         .entry(path: printable(path), reason: reason)
     }
 
-    /// Foreign bytes as text of at most 200 characters that cannot disturb a terminal or a log.
+    /// Foreign bytes for a message.
     static func printable(_ bytes: some Collection<UInt8>) -> String {
-        var text = ""
-        for scalar in String(decoding: bytes.prefix(200), as: UTF8.self).unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse:
-                text += "\\u{\(String(scalar.value, radix: 16))}"
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        return bytes.count > 200 ? text + "…" : text
+        // A scalar has at most four bytes.
+        String(decoding: bytes.prefix(1000), as: UTF8.self).excerpt()
     }
 }
 

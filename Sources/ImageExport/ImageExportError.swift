@@ -1,5 +1,6 @@
 import Compression
 import DiskImage
+import ForeignText
 import ImageStore
 import LinuxSystem
 import OCI
@@ -42,10 +43,10 @@ public enum ImageExportError: Error, Equatable, Sendable, CustomStringConvertibl
             "a docker archive cannot hold \(digest.algorithm.rawValue) digests such as \(digest.short); write an OCI archive"
         case .registry(let error): "\(error)"
         case .exists(let path):
-            "\(path.printable) is there already and not empty; give another place or remove it"
-        case .isDirectory(let path): "\(path.printable) is a directory; give the name of a file"
+            "\(path.excerpt()) is there already and not empty; give another place or remove it"
+        case .isDirectory(let path): "\(path.excerpt()) is a directory; give the name of a file"
         case .directoryOfDockerArchive(let path):
-            "\(path.printable): only an OCI layout can be a directory, a docker archive is a file"
+            "\(path.excerpt()): only an OCI layout can be a directory, a docker archive is a file"
         }
     }
 }

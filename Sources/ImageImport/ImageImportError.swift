@@ -1,5 +1,6 @@
 import Compression
 import DiskImage
+import ForeignText
 import ImageStore
 import LinuxSystem
 import OCI
@@ -59,18 +60,19 @@ public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertibl
         case .notAnArchive(let reason):
             "this is no docker or OCI archive: \(reason); make one with `skopeo copy … docker-archive:FILE:NAME`"
         case .missing(let file):
-            "the archive names \(Self.shown(file)) but does not hold it; it was cut short or made badly"
-        case .damaged(let what, let reason): "\(Self.shown(what)) is damaged: \(reason)"
+            "the archive names \(file.excerpt()) but does not hold it; it was cut short or made badly"
+        case .damaged(let what, let reason): "\(what.excerpt()) is damaged: \(reason)"
         case .mismatch(let what, let expected, let found):
-            "\(Self.shown(what)) is not what it should be: expected \(expected), found \(found)"
+            "\(what.excerpt()) is not what it should be: expected \(expected), found \(found)"
         case .limit(let what, let name, let value):
             "\(what) exceeds the limit \(name) of \(value); raise it with --limit \(name)=N if you trust the image"
         case .archiveLimit(let what, let name):
             "the archive: \(what); raise the limit with --limit \(name)=N if you trust the image"
-        case .nestedTooDeeply: "indexes lie in indexes more than \(Index.maximumNesting) deep; name an image by its digest"
+        case .nestedTooDeeply:
+            "indexes lie in indexes more than \(Index.maximumNesting) deep; name an image by its digest"
         case .registry(let error): "\(error)"
         case .wrongPlatform(let platform, let expected):
-            "the image is for \("\(platform)".printable), not for \(expected); use an image for \(expected)"
+            "the image is for \("\(platform)".excerpt()), not for \(expected); use an image for \(expected)"
         case .severalImages(let count):
             "--name needs an archive of one image, this one holds \(count); leave --name out"
         case .nameWithDigest(let name): "the name \(name) has a digest; give a name and a tag only"
@@ -81,14 +83,6 @@ public enum ImageImportError: Error, Equatable, Sendable, CustomStringConvertibl
         case .removedMeanwhile: "others keep removing layers that this image needs; try again"
         case .cancelled: "stopped"
         }
-    }
-}
-
-extension ImageImportError {
-    /// A name that may come from an archive: on one line, and not longer than 200 characters.
-    private static func shown(_ name: String) -> String {
-        let start = String(String.UnicodeScalarView(name.unicodeScalars.prefix(200)))
-        return start.printable.split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 }
 

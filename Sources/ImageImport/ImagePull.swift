@@ -29,11 +29,14 @@ extension ImageImporter {
             throw .limit("an image with \(manifest.layers.count) layers", name: "layers", value: "\(limits.layers)")
         }
         let configuration: [UInt8]
-        do { configuration = try await registry.document(manifest.config, of: reference) } catch { throw .registry(error) }
+        do { configuration = try await registry.document(manifest.config, of: reference) } catch {
+            throw .registry(error)
+        }
 
         let cancellation = Cancellation()
         let downloads = LayerDownloads(of: reference, from: registry, cancellation, progress: progress)
         let diffIDs = try reporting { () throws(OCIError) in try ImageConfiguration(decoding: configuration) }.diffIDs
+        try IncomingImage.check(diffIDs, manifest.layers.count, in: manifest.config.digest)
         var blobs: [IncomingImage.Blob] = []
         for (layer, diffID) in zip(manifest.layers, diffIDs) {
             let file = try reporting { () throws(ImageStoreError) in try workspace.makeLayerArchive(diffID) }

@@ -41,13 +41,8 @@ struct IncomingImage {
             throw .wrongPlatform(platform, expected: wanted)
         }
         guard !blobs.isEmpty else { throw .damaged(name, reason: "the image has no layers, there is nothing to run") }
-        guard blobs.count <= limits.layers else {
-            throw .limit("an image with \(blobs.count) layers", name: "layers", value: "\(limits.layers)")
-        }
-        guard configuration.diffIDs.count == blobs.count else {
-            throw .mismatch(
-                name, expected: "\(blobs.count) diff ids, one for each layer", found: "\(configuration.diffIDs.count)")
-        }
+        try Self.checkCount(ofLayers: blobs.count, limits)
+        try Self.check(configuration.diffIDs, blobs.count, in: digest)
         self.names = names
         self.manifest = manifest
         configurationBytes = bytes
@@ -55,6 +50,22 @@ struct IncomingImage {
         self.configuration = configuration
         layers = zip(configuration.diffIDs, blobs).map { diffID, blob in
             IncomingLayer(diffID: diffID, content: blob.content, descriptor: blob.descriptor)
+        }
+    }
+
+    /// Refuses an image with more layers than it may have.
+    static func checkCount(ofLayers count: Int, _ limits: ImportLimits) throws(ImageImportError) {
+        guard count <= limits.layers else {
+            throw .limit("an image with \(count) layers", name: "layers", value: "\(limits.layers)")
+        }
+    }
+
+    /// Checks that a configuration tells a diff id for each layer.
+    static func check(_ diffIDs: [Digest], _ layers: Int, in configuration: Digest) throws(ImageImportError) {
+        guard diffIDs.count == layers else {
+            throw .mismatch(
+                "configuration \(configuration.short)", expected: "\(layers) diff ids, one for each layer",
+                found: "\(diffIDs.count)")
         }
     }
 }

@@ -13,6 +13,8 @@ public enum ImageStoreError: Error, Equatable, Sendable, CustomStringConvertible
     case severalReferences(_ digest: Digest, references: [Reference])
     /// Sandboxes, by name or id, run from the image.
     case inUse(_ digest: Digest, by: [String])
+    /// It cannot be told which images sandboxes run from.
+    case unknownUsers(reason: String)
     /// A file of the store does not hold what it must.
     case damaged(_ path: String, reason: String)
 
@@ -36,6 +38,8 @@ public enum ImageStoreError: Error, Equatable, Sendable, CustomStringConvertible
         case .inUse(let digest, let sandboxes):
             return "image \(digest.short) is in use by \(Self.list(sandboxes)); remove the sandbox first, "
                 + "or take the image's names off it with --force"
+        case .unknownUsers(let reason):
+            return "which images sandboxes use cannot be told, so none is removed: \(reason)"
         case .damaged(let path, let reason):
             return "image store: \(path) is damaged (\(reason)); remove the image and load it again"
         }

@@ -27,8 +27,10 @@ extension StoredImage {
         let (file, bytes) = try reporting { () throws(SystemError) in
             (try Descriptor(opening: layout.layerArchive(diffID)), try FileTree.read(description, limit: 65_536))
         }
-        do { return .compressed(file, try BoundedJSON.decode(ContentDescriptor.self, from: bytes, document: "archive.json")) }
-        catch { throw .damaged(description, reason: "\(error)") }
+        do {
+            return .compressed(
+                file, try BoundedJSON.decode(ContentDescriptor.self, from: bytes, document: "archive.json"))
+        } catch { throw .damaged(description, reason: "\(error)") }
     }
 
     /// The manifest, byte for byte.

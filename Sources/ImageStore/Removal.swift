@@ -22,7 +22,7 @@ extension Removal: CustomStringConvertible {
 extension ImageStore {
     /// The sandboxes, by name or id, that run from each image. Asked while the store is locked, so that no sandbox that
     /// is told of an image later can lose it unnoticed.
-    public typealias Users = () -> [Digest: [String]]
+    public typealias Users = () throws(ImageStoreError) -> [Digest: [String]]
 
     /// Removes a reference; with its last reference the image goes too, and what no other image needs of its layers.
     /// - Parameters:
@@ -31,7 +31,7 @@ extension ImageStore {
     ///     references of an image in use go; that image itself stays.
     /// - Throws: ``ImageStoreError``; then nothing was removed.
     public func remove(
-        _ text: String, force: Bool = false, users: Users = { [:] }
+        _ text: String, force: Bool = false, users: Users = { () throws(ImageStoreError) in [:] }
     ) throws(ImageStoreError) -> [Removal] {
         let lock = try locked(.exclusive)
         defer { withExtendedLifetime(lock) {} }
@@ -42,7 +42,7 @@ extension ImageStore {
         }
         let untagged = reference.map { [$0] } ?? references
         let isLast = untagged.count == references.count
-        let sandboxes = isLast ? users()[digest, default: []] : []
+        let sandboxes = try isLast ? users()[digest, default: []] : []
         guard sandboxes.isEmpty || force else { throw .inUse(digest, by: sandboxes) }
         // While it is there, a sweep knows that this removal may not have come to its end.
         let trash = try makeWorkspaceUnderLock()
@@ -65,7 +65,7 @@ extension ImageStore {
         let lock = try locked(.exclusive)
         defer { withExtendedLifetime(lock) {} }
         let references = try allReferences()
-        let used = users()
+        let used = try users()
         let trash = try makeWorkspaceUnderLock()
         var removals: [Removal] = []
         for digest in try allDigests().sorted(by: { $0.hex < $1.hex }) where used[digest] == nil {

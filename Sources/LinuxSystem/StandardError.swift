@@ -1,3 +1,5 @@
+import ForeignText
+
 /// Messages for the user.
 public enum StandardError {
     /// Writes one line to stderr, without control characters: parts of it may come from a guest or an image. What cannot

@@ -1,3 +1,5 @@
+import ForeignText
+
 /// Why a text or document of the image world could not be read.
 public enum OCIError: Error, Equatable, Sendable, CustomStringConvertible {
     /// `text` is no image reference.
@@ -13,27 +15,14 @@ public enum OCIError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .invalidReference(let text, let reason):
-            return "image reference \"\(text.printable)\": \(reason)"
+            return "image reference \"\(text.excerpt())\": \(reason)"
         case .invalidDigest(let text):
-            return "digest \"\(text.printable)\": expected sha256: and 64 hexadecimal digits, or sha512: and 128"
+            return "digest \"\(text.excerpt())\": expected sha256: and 64 hexadecimal digits, or sha512: and 128"
         case .invalidDocument(let document, let reason):
-            return "\(document): \(reason.printable)"
+            return "\(document): \(reason.excerpt())"
         case .noPlatform(let platform, let offered):
-            let list = offered.prefix(16).map(\.description).joined(separator: ", ").printable
+            let list = offered.prefix(16).map(\.description).joined(separator: ", ").excerpt()
             return "no image for \(platform); there is \(list.isEmpty ? "none" : list)"
         }
-    }
-}
-
-extension String {
-    /// The text shortened to 200 characters, control characters replaced, so that hostile text cannot drive a terminal.
-    var printable: String {
-        let shown = unicodeScalars.prefix(200).map { scalar -> Character in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: "\u{FFFD}"
-            default: Character(scalar)
-            }
-        }
-        return String(shown) + (unicodeScalars.count > 200 ? "…" : "")
     }
 }

@@ -1,3 +1,5 @@
+import ForeignText
+
 /// The name of an image, as Docker writes it: `[registry/]path[:tag][@digest]`.
 ///
 /// What is left out is filled in as Docker does: the registry is `docker.io`, a path of one component there lies in
@@ -56,7 +58,7 @@ public struct Reference: Hashable, Sendable {
         guard path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy(Self.isPathComponent) else {
             throw refuse("parts of a name are lower-case letters and digits, joined by dots, dashes or underscores")
         }
-        guard Self.isRegistry(registry) else { throw refuse("\"\(registry.printable)\" is no host name of a registry") }
+        guard Self.isRegistry(registry) else { throw refuse("\"\(registry.excerpt())\" is no host name of a registry") }
 
         self.registry = registry
         self.path =

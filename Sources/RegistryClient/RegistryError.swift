@@ -1,3 +1,4 @@
+import ForeignText
 import LinuxSystem
 import OCI
 
@@ -41,45 +42,37 @@ public enum RegistryError: Error, Sendable, CustomStringConvertible {
     /// One line: what was attempted, why it failed, what to do.
     public var description: String {
         switch self {
-        case .configuration(let path, let reason): "\(path): \(reason.shortened)"
+        case .configuration(let path, let reason): "\(path): \(reason.excerpt())"
         case .proxy(let variable, let reason):
-            "the proxy in \(variable) cannot be used: \(reason.shortened); write http://HOST:PORT"
-        case .helper(let name, let reason): "credential helper docker-credential-\(name.shortened): \(reason.shortened)"
+            "the proxy in \(variable) cannot be used: \(reason.excerpt()); write http://HOST:PORT"
+        case .helper(let name, let reason): "credential helper docker-credential-\(name.excerpt()): \(reason.excerpt())"
         case .system(let error): "\(error)"
         case .connection(let what, let host, let reason):
-            "\(what): no connection to \(host.shortened): \(reason.shortened)"
+            "\(what): no connection to \(host.excerpt()): \(reason.excerpt())"
         case .certificate(let what, let host, let reason):
-            "\(what): the certificate of \(host.shortened) is not trusted: \(reason.shortened)"
+            "\(what): the certificate of \(host.excerpt()) is not trusted: \(reason.excerpt())"
         case .notFound(let what, let host):
-            "\(what): not at \(host.shortened), or only for those who may see it: sandpiper login \(host.shortened)"
+            "\(what): not at \(host.excerpt()), or only for those who may see it: sandpiper login \(host.excerpt())"
         case .unauthorized(let what, let host, anonymous: true):
-            "\(what): there is no such repository, or it needs credentials: sandpiper login \(host.shortened)"
+            "\(what): there is no such repository, or it needs credentials: sandpiper login \(host.excerpt())"
         case .unauthorized(let what, let host, anonymous: false):
-            "\(what): \(host.shortened) does not accept the credentials: sandpiper login \(host.shortened)"
+            "\(what): \(host.excerpt()) does not accept the credentials: sandpiper login \(host.excerpt())"
         case .forbidden(let what, let host, let message):
-            "\(what): \(host.shortened) does not permit it\(message.isEmpty ? "" : ": \(message.shortened)")"
+            "\(what): \(host.excerpt()) does not permit it\(message.isEmpty ? "" : ": \(message.excerpt())")"
         case .refused(let what, let host, let status, let message):
-            "\(what): \(host.shortened) answered with status \(status)\(message.isEmpty ? "" : ": \(message.shortened)")"
+            "\(what): \(host.excerpt()) answered with status \(status)\(message.isEmpty ? "" : ": \(message.excerpt())")"
         case .redirect(let what, let host, let reason):
-            "\(what): a redirect of \(host.shortened) was not followed: \(reason.shortened)"
+            "\(what): a redirect of \(host.excerpt()) was not followed: \(reason.excerpt())"
         case .tooSlow(let what, let host, let reason):
-            "\(what): \(host.shortened) is too slow: \(reason.shortened); try again later, or use a mirror"
+            "\(what): \(host.excerpt()) is too slow: \(reason.excerpt()); try again later, or use a mirror"
         case .limit(let what, let name, let value): "\(what): larger than the limit \(name) of \(value)"
         case .mismatch(let what, let expected, let found):
-            "\(what): not what it should be: expected \(expected.shortened), found \(found.shortened)"
+            "\(what): not what it should be: expected \(expected.excerpt()), found \(found.excerpt())"
         case .invalidAnswer(let what, let host, let reason):
-            "\(what): \(host.shortened) does not answer as a registry does: \(reason.shortened)"
+            "\(what): \(host.excerpt()) does not answer as a registry does: \(reason.excerpt())"
         case .local(let error): "\(error)"
         case .cancelled: "stopped"
         }
-    }
-}
-
-extension String {
-    /// Foreign text in a message: at most 300 characters of one line, without control characters.
-    var shortened: String {
-        let line = printable.split(whereSeparator: \.isNewline).joined(separator: " ")
-        return line.count > 300 ? line.prefix(300) + "…" : line
     }
 }
 

@@ -86,9 +86,14 @@ public struct SandboxDirectory: Sendable {
     public static func users(in home: Home) throws(StateError) -> [String: [String]] {
         var users: [String: [String]] = [:]
         for id in try all(in: home) {
-            // A record that vanishes meanwhile belongs to a sandbox that ended.
-            let record = try? RecordFile.read(SandboxRecord.self, from: SandboxDirectory(id, in: home).record)
-            if let record { users[record.imageDigest, default: []].append(record.name ?? record.id) }
+            let path = SandboxDirectory(id, in: home).record
+            do {
+                let record = try RecordFile.read(SandboxRecord.self, from: path)
+                users[record.imageDigest, default: []].append(record.name ?? record.id)
+            } catch {
+                // What vanishes meanwhile belongs to a sandbox that ended.
+                if FileTree.exists(path) { throw error }
+            }
         }
         return users
     }

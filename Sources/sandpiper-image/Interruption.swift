@@ -1,29 +1,40 @@
 import Glibc
 import LinuxSystem
+import Synchronization
 
 /// Clean ends by signals.
+///
+/// By handlers and not by blocking the signals and waiting for them: there are threads of the runtime already, and one of
+/// them lets every signal through.
 enum Interruption {
     /// From now on SIGINT, SIGTERM and SIGHUP call `discard`, which calls what it is given to end the process.
-    ///
-    /// To be called before further threads are started, which inherit the blocked signals.
     static func handle(_ discard: @escaping @Sendable (_ end: () -> Void) -> Void) throws(SystemError) {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) { sigaddset(&signals, signal) }
-        let mask = signals
-        let result = pthread_sigmask(SIG_BLOCK, &signals, nil)
-        guard result == 0 else { throw SystemError("block signals", number: result) }
+        let (arrivals, announcements) = try Descriptor.pipe()
+        announced.store(try announcements.duplicateForTransfer(), ordering: .releasing)
         try DedicatedThread.start {
-            var waited = mask
-            var signal: Int32 = 0
-            guard sigwait(&waited, &signal) == 0 else { return }
+            var number: UInt8 = 0
+            let count = withUnsafeMutableBytes(of: &number) { buffer in try? arrivals.read(into: buffer) }
+            guard count == 1 else { return }
+            let signal = Int32(number)
             discard {
                 // Dies of the signal, so that a shell sees what happened.
                 Glibc.signal(signal, SIG_DFL)
-                var unblocked = mask
-                pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
-                raise(signal)
+                kill(getpid(), signal)
+                // It may be another thread that dies of it, and this one is not to go on before.
+                while true { pause() }
             }
+        }
+        for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) {
+            var action = sigaction()
+            action.sa_flags = SA_RESTART
+            action.__sigaction_handler.sa_handler = { number in
+                // All that a handler may do, and all that is needed.
+                let before = errno
+                defer { errno = before }
+                var byte = UInt8(truncatingIfNeeded: number)
+                _ = write(announced.load(ordering: .acquiring), &byte, 1)
+            }
+            guard sigaction(signal, &action, nil) == 0 else { throw SystemError("handle signals") }
         }
     }
 
@@ -34,3 +45,6 @@ enum Interruption {
         return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 }
+
+/// Where the handler writes the number of a signal. Open until the process ends.
+private let announced = Atomic<Int32>(-1)

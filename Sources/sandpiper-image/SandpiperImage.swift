@@ -69,8 +69,13 @@ struct UserError: Error, CustomStringConvertible {
 }
 
 /// The sandboxes that run from each image.
-func imageUsers() -> [Digest: [String]] {
-    // Whoever cannot read the records must not conclude that nothing is used.
-    let users = (try? SandboxDirectory.users(in: Home.current())) ?? [:]
-    return Dictionary(uniqueKeysWithValues: users.compactMap { digest, names in (try? Digest(digest)).map { ($0, names) } })
+func imageUsers() throws(ImageStoreError) -> [Digest: [String]] {
+    do {
+        var users: [Digest: [String]] = [:]
+        for (digest, names) in try SandboxDirectory.users(in: Home.current()) { users[try Digest(digest)] = names }
+        return users
+    } catch {
+        // Whoever cannot read the records must not conclude that nothing is used.
+        throw .unknownUsers(reason: "\(error)")
+    }
 }

@@ -78,7 +78,7 @@ private struct Prune: ParsableCommand {
 }
 
 private struct DiskUsage: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "df", abstract: "Show what takes how much of the disk.")
+    static let configuration = CommandConfiguration(commandName: "df", abstract: "Show what takes the disk.")
 }
 
 private struct Doctor: ParsableCommand {

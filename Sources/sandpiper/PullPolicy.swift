@@ -15,8 +15,8 @@ enum PullPolicy: String, ExpressibleByArgument, CaseIterable {
     func find(
         _ text: String, in store: ImageStore, _ installation: Installation, _ signals: SignalDescriptor
     ) throws -> StoredImage {
-        let image = try self == .always ? fetched(text, in: store, installation, signals) : present(text, in: store)
-            ?? fetched(text, in: store, installation, signals)
+        let present = try self == .always ? nil : present(text, in: store)
+        let image = try present ?? fetched(text, in: store, installation, signals)
         let platform = image.record.platform
         guard platform.os.isEmpty && platform.architecture.isEmpty || Platform.host.rank(of: platform) != nil else {
             throw Failure("the image \(text) is for \(platform), machines here run \(Platform.host)")

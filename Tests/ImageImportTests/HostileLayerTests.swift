@@ -9,7 +9,8 @@ struct HostileLayerTests {
 
     private static let escapes = [
         HostileArchive("names that climb out", .loaded(["OUTSIDE/victim = mine", "a = 1", "b = 2"])) { tar, trap in
-            tar.add(trap.climb + "/victim", content: "mine")
+            tar.addPax([("path", trap.climb + "/victim")])
+            tar.add("x", content: "mine")
             tar.add("../../a", content: "1")
             tar.add("x/../../../b", content: "2")
         },
@@ -20,12 +21,14 @@ struct HostileLayerTests {
             tar.addPax([("path", trap.outside.path + "/victim")])
             tar.add("x", content: "mine")
         },
-        HostileArchive("a file through a link out", .loaded(["OUTSIDE/inside = mine", "out -> /OUTSIDE"])) { tar, trap in
+        HostileArchive("a file through a link out", .loaded(["OUTSIDE/inside = mine", "out -> /OUTSIDE"])) {
+            tar, trap in
             tar.add("out", type: "2", link: trap.outside.path)
             tar.add("out/inside", content: "mine")
         },
         HostileArchive(
-            "a file through a link of an earlier layer that climbs", .loaded(["OUTSIDE/victim = mine", "up -> ../../.."]),
+            "a file through a link of an earlier layer that climbs",
+            .loaded(["OUTSIDE/victim = mine", "up -> ../../.."]),
             layers: { tar, _ in tar.add("up", type: "2", link: "../../..") },
             { tar, trap in tar.add("up" + trap.outside.path + "/victim", content: "mine") }),
         HostileArchive("a link at the end of a name is replaced, not followed", .loaded(["l = mine"])) { tar, trap in
@@ -44,12 +47,14 @@ struct HostileLayerTests {
                 tar.add("d/new", content: "mine")
             }),
         HostileArchive(
-            "a layer below which an earlier directory is a link now", .loaded(["OUTSIDE/d/new = mine", "d -> /OUTSIDE/d"]),
+            "a layer below which an earlier directory is a link now",
+            .loaded(["OUTSIDE/d/new = mine", "d -> /OUTSIDE/d"]),
             layers: { tar, _ in tar.add("d/old", content: "old") },
             { tar, trap in tar.add("d", type: "2", link: trap.outside.path + "/d") },
             { tar, _ in tar.add("d/new", content: "mine") }),
         HostileArchive("a hard link to a file outside", .refused("which is not there")) { tar, trap in
-            tar.add("stolen", type: "1", link: trap.climb + "/victim")
+            tar.addPax([("linkpath", trap.climb + "/victim")])
+            tar.add("stolen", type: "1")
         },
         HostileArchive("a hard link by an absolute name", .refused("which is not there")) { tar, _ in
             tar.add("stolen", type: "1", link: "/etc/passwd")
@@ -83,7 +88,8 @@ struct HostileLayerTests {
             },
             { tar, trap in
                 tar.add("../../../.wh.victim")
-                tar.add(trap.climb + "/.wh.victim")
+                tar.addPax([("path", trap.climb + "/.wh.victim")])
+                tar.add("x")
             }),
         HostileArchive(
             "a whiteout through a link inside hides what the link leads to", .loaded(["d/kept = 2", "l -> d"]),
@@ -104,7 +110,8 @@ struct HostileLayerTests {
             "an opaque directory that climbs out is the root", .loaded(["b = 2"]),
             layers: { tar, _ in tar.add("a", content: "1") },
             { tar, trap in
-                tar.add(trap.outside.path + "/../" + String(repeating: "../", count: 40) + ".wh..wh..opq")
+                tar.addPax([("path", trap.climb + "/../../.wh..wh..opq")])
+                tar.add("x")
                 tar.add("b", content: "2")
             }),
         HostileArchive("a whiteout of ..", .refused("whiteout without a name")) { tar, _ in tar.add("d/.wh...") },
@@ -212,7 +219,7 @@ struct HostileLayerTests {
             tar.add("x", content: "1")
             tar.add("x", content: "1")
         },
-        HostileArchive("a sparse file of more pieces than there could be", .refused("pieces")) { tar, _ in
+        HostileArchive("a sparse file of more pieces than there could be", .refused("longer than the file")) { tar, _ in
             tar.addPax([
                 ("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "100"),
                 ("GNU.sparse.name", "x"),

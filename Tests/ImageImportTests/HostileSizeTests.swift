@@ -16,7 +16,9 @@ struct HostileSizeTests {
             + compress([UInt8](repeating: 0, count: 1024))
     }
 
-    private static func layer(_ name: String, _ fate: HostileArchive.Fate, _ stored: @escaping @Sendable () throws -> [UInt8])
+    private static func layer(
+        _ name: String, _ fate: HostileArchive.Fate, _ stored: @escaping @Sendable () throws -> [UInt8]
+    )
         -> HostileArchive
     {
         HostileArchive(name, fate) { trap in
@@ -25,7 +27,9 @@ struct HostileSizeTests {
         }
     }
 
-    @Test("10 GB of zeros end at the limit that is given, in little memory", arguments: [["gzip", "-c"], ["zstd", "-qc"]])
+    @Test(
+        "10 GB of zeros end at the limit that is given, in little memory",
+        arguments: [["gzip", "-c"], ["zstd", "-qc"]])
     func limitedBomb(command: [String]) throws {
         try Self.layer("bomb", .refused("limit layerBytes of 100000000")) {
             try Self.bomb { try Layout.filter($0, command[0], command[1]) }

@@ -69,7 +69,9 @@ import Testing
         }
     }
 
-    @Test("a signal ends a pull at once, and it leaves nothing", arguments: [SIGINT, SIGTERM, SIGHUP], ["manifest", "blob"])
+    @Test(
+        "a signal ends a pull at once, and it leaves nothing", arguments: [SIGINT, SIGTERM, SIGHUP],
+        ["manifest", "blob"])
     func endedBySignal(signal: Int32, part: String) async throws {
         try await TestHome.with([]) { home in
             let options = ["--bytes", "100", "--location", part]
@@ -88,7 +90,9 @@ import Testing
     // MARK: Full disks
 
     /// How images come in; `$1` is the archive in Docker's form, `$2` a reference.
-    static let commands = ["sandpiper load \"$1\"", "sandpiper load <\"$1\"", "cat \"$1\" | sandpiper load -", "sandpiper pull \"$2\""]
+    static let commands = [
+        "sandpiper load \"$1\"", "sandpiper load <\"$1\"", "cat \"$1\" | sandpiper load -", "sandpiper pull -q \"$2\"",
+    ]
 
     @Test(
         "without room on the disk the error says so, nothing is left, and with room the same command works",
@@ -113,7 +117,9 @@ import Testing
                 var lines = outcome.lines
                 if lines.contains("done") { lines.removeAll { $0 == "done" } }
                 #expect(lines.count >= 5, "\(outcome.output)\(outcome.error)")
-                for line in lines.dropLast(2) { #expect(line.hasSuffix(": 1 1 0 0"), "size in KiB, lines of error, …: \(line)") }
+                for line in lines.dropLast(2) {
+                    #expect(line.hasSuffix(": 1 1 0 0"), "size in KiB, lines of error, …: \(line)")
+                }
                 #expect(lines.last == "1", "\(outcome.output)\(outcome.error)")
             }
         }

@@ -48,7 +48,11 @@ struct TestHome {
 
     private var environment: Environment {
         let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-        return .inherit.updating(["SANDPIPER_HOME": self.path, "PATH": "\(Built.executables ?? ""):\(path)"])
+        return .inherit.updating([
+            "SANDPIPER_HOME": self.path, "PATH": "\(Built.executables ?? ""):\(path)",
+            // Whoever runs the tests may have credentials, which are none of the tests' business.
+            "DOCKER_CONFIG": "\(scratch)/docker", "REGISTRY_AUTH_FILE": "\(scratch)/auth.json",
+        ])
     }
 
     /// A `sandpiper` command.

@@ -99,7 +99,7 @@ struct TestServer: Sendable {
 
     /// Runs `body` with a server that issues tokens.
     static func tokens(
-        _ options: String..., body: (TestServer) async throws -> Void
+        _ options: [String], body: (TestServer) async throws -> Void
     ) async throws { try await with("token_server", options, body: body) }
 
     /// Runs `body` with a proxy for HTTP.

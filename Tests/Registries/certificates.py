@@ -22,7 +22,7 @@ class CertificateAuthority:
                  "-subj", "/CN=Sandpiper test authority", "-keyout", self._key, "-out", self.certificate,
                  "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
 
-    def issue(self, name, *, hosts=("127.0.0.1", "127.0.0.2", "localhost"), rsa=False, expired=False):
+    def issue(self, name, *, hosts=("127.0.0.1", "127.0.0.2", "localhost", "registry.test"), rsa=False, expired=False):
         """Makes a certificate for hosts; returns the paths of the certificate and of its key."""
         certificate, key, request, extensions = (
             os.path.join(self._folder, name + ending) for ending in (".pem", ".key", ".csr", ".ext"))

@@ -22,8 +22,9 @@ class Proxy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, log, user):
+    def __init__(self, log, user, destination):
         super().__init__(("127.0.0.1", 0), Request)
+        self.destination = destination
         self.log = log
         self.expected = user and "Basic " + base64.b64encode(user.encode()).decode()
 
@@ -53,7 +54,7 @@ class Request(BaseHTTPRequestHandler):
     def do_CONNECT(self):
         if not self.admitted():
             return
-        host, port = self.path.rsplit(":", 1)
+        host, port = (self.server.destination or self.path).rsplit(":", 1)
         with socket.create_connection((host, int(port))) as upstream:
             self.send_response_only(200)
             self.end_headers()
@@ -74,7 +75,7 @@ class Request(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name: value for name, value in self.headers.items()
                    if name.lower() not in ("proxy-authorization", "connection", "proxy-connection")}
-        upstream = http.client.HTTPConnection(url.netloc)
+        upstream = http.client.HTTPConnection(self.server.destination or url.netloc)
         upstream.request(self.command, urllib.parse.urlunsplit(("", "", url.path, url.query, "")), body, headers)
         answer = upstream.getresponse()
         content = answer.read()
@@ -94,10 +95,11 @@ class Request(BaseHTTPRequestHandler):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--user", metavar="USER:PASSWORD", help="ask for a password")
+    parser.add_argument("--to", metavar="HOST:PORT", help="where every connection leads, whatever its name")
     arguments = parser.parse_args()
     with work_folder() as folder:
         log = RequestLog(os.path.join(folder, "requests"))
-        server = Proxy(log, arguments.user)
+        server = Proxy(log, arguments.user, arguments.to)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         ready(address=f"127.0.0.1:{server.server_port}", log=log.path)
         wait_for_end()

@@ -57,23 +57,20 @@ struct ConnectionTests {
             try await Task.sleep(for: .seconds(60))
         } body: { server in
             try await home.withClient { client in
-                let time = await ContinuousClock().measure {
-                    await withThrowingTaskGroup(of: Void.self) { group in
-                        group.addTask {
-                            try await client.download(
-                                try ContentDescriptor(of: content(1000)), of: Reference("\(server.name)/a/b"),
-                                into: MemorySink())
-                        }
-                        for await _ in begun { break }
-                        group.cancelAll()
-                        let result = await group.nextResult()
-                        guard case .failure(RegistryError.cancelled) = result else {
-                            Issue.record("\(String(describing: result))")
-                            return
-                        }
+                await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        try await client.download(
+                            try ContentDescriptor(of: content(1000)), of: Reference("\(server.name)/a/b"),
+                            into: MemorySink())
+                    }
+                    for await _ in begun { break }
+                    group.cancelAll()
+                    let result = await group.nextResult()
+                    guard case .failure(RegistryError.cancelled) = result else {
+                        Issue.record("\(String(describing: result))")
+                        return
                     }
                 }
-                #expect(time < .seconds(5))
             }
         }
     }

@@ -34,6 +34,18 @@ struct CredentialStoreTests {
         #expect(try await store.lookup(registry: "r.example") == .password(username: "own", password: "2"))
     }
 
+    @Test("of Podman count after Docker's, wherever REGISTRY_AUTH_FILE says they are")
+    func podman() async throws {
+        var other = home
+        other.options.environment["REGISTRY_AUTH_FILE"] = try home.folder.write(
+            #"{"auths": {"r.example": {"auth": "cG9kbWFuOjE="}, "p.example": {"auth": "cG9kbWFuOjI="}}}"#,
+            to: "podman.json")
+        try home.folder.write(#"{"auths": {"r.example": {"auth": "ZG9ja2VyOjE="}}}"#, to: ".docker/config.json")
+        let store = CredentialStore(other.options)
+        #expect(try await store.lookup(registry: "r.example") == .password(username: "docker", password: "1"))
+        #expect(try await store.lookup(registry: "p.example") == .password(username: "podman", password: "2"))
+    }
+
     @Test("DOCKER_CONFIG names another folder")
     func dockerConfig() async throws {
         var other = home

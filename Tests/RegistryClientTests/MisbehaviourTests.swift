@@ -229,11 +229,8 @@ struct MisbehaviourTests {
             }
         } body: { server in
             try await hasty.withClient { client in
-                let time = try await ContinuousClock().measure {
-                    let message = try await message { _ = try await manifest(server, client) }
-                    #expect(message.contains("is too slow: \(hasHead ? "" : "no answer")"), "\(message)")
-                }
-                #expect(time < .seconds(10))
+                let message = try await message { _ = try await manifest(server, client) }
+                #expect(message.contains("is too slow: \(hasHead ? "" : "no answer")"), "\(message)")
             }
         }
     }

@@ -128,7 +128,8 @@ struct IndexEncoder {
 
     private func checkSize() throws(DiskImageError) {
         guard bytes.count + removals.count + attributeSets.count + extraBytes <= limits.indexBytes else {
-            throw .layerLimit("the layer's names and attributes take more than \(limits.indexBytes) bytes", name: "indexBytes")
+            throw .layerLimit(
+                "the layer's names and attributes take more than \(limits.indexBytes) bytes", name: "indexBytes")
         }
     }
 

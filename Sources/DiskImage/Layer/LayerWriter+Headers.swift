@@ -43,7 +43,8 @@ extension LayerWriter {
     private mutating func beginText(_ role: TextRole, _ header: TarHeader) throws(DiskImageError) {
         let size = try size(in: header)
         guard size <= limits.headerBytes else {
-            throw .layerLimit("an extended header has \(size) bytes, more than \(limits.headerBytes)", name: "headerBytes")
+            throw .layerLimit(
+                "an extended header has \(size) bytes, more than \(limits.headerBytes)", name: "headerBytes")
         }
         if role != .global { hasLocalHeader = true }
         state = size == 0 ? .block(.header) : .text(role, remaining: Int(size))

@@ -157,7 +157,8 @@ private struct HeaderReader {
     /// The text of an extended header, which begins at ``offset``.
     private mutating func text(_ size: Int64) throws(DiskImageError) -> [UInt8] {
         guard size <= limits.headerBytes else {
-            throw .layerLimit("an extended header has \(size) bytes, more than \(limits.headerBytes)", name: "headerBytes")
+            throw .layerLimit(
+                "an extended header has \(size) bytes, more than \(limits.headerBytes)", name: "headerBytes")
         }
         let text = try read(Int(size))
         offset = (offset + 511) & ~511

@@ -28,7 +28,8 @@ public struct ImagePush: Sendable {
     ///   - workspace: where layers are compressed that the store keeps uncompressed.
     ///   - progress: is told what happens, on any thread.
     public init(
-        to registry: RegistryClient, in workspace: Workspace, progress: @escaping @Sendable (PushEvent) -> Void = { _ in }
+        to registry: RegistryClient, in workspace: Workspace,
+        progress: @escaping @Sendable (PushEvent) -> Void = { _ in }
     ) {
         self.registry = registry
         self.workspace = workspace
@@ -49,7 +50,9 @@ public struct ImagePush: Sendable {
         var seen: Set<Digest> = []
         let distinct = outgoing.layers.filter { seen.insert($0.diffID).inserted }
         var blobs: [Digest: OutgoingBlob] = [:]
-        for layer in distinct { blobs[layer.diffID] = try await onThread { () throws(ImageExportError) in try blob(layer) } }
+        for layer in distinct {
+            blobs[layer.diffID] = try await onThread { () throws(ImageExportError) in try blob(layer) }
+        }
         let layers = outgoing.layers.compactMap { blobs[$0.diffID]?.descriptor }
         progress(.found(layers: layers))
         // The layers of an image that came from this registry are there in the repository it came from.

@@ -9,6 +9,8 @@ struct DocumentBudget {
     mutating func spend(_ length: Int64) throws(ImageImportError) {
         // A document is at most a few MiB long, so that the sum stays near the limit.
         spent += length
-        guard spent <= limit else { throw .limit("the documents of the archive", name: "documentBytes", value: "\(limit)") }
+        guard spent <= limit else {
+            throw .limit("the length of all documents", name: "documentBytes", value: "\(limit)")
+        }
     }
 }

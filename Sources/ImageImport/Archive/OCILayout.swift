@@ -27,7 +27,7 @@ struct OCILayout {
             throw .limit("an archive of \(entries.count) images", name: "images", value: "\(limits.images)")
         }
         var images: [IncomingImage] = []
-        for entry in entries { 
+        for entry in entries {
             images.append(try image(entry, names[entry.digest] ?? [], limits, &documents))
         }
         return images
@@ -81,6 +81,8 @@ struct OCILayout {
         let manifest = try reporting { () throws(OCIError) in
             try Manifest(decoding: bytes, document: "manifest \(entry.digest.short)")
         }
+        // Each one is a file to be opened.
+        try IncomingImage.checkCount(ofLayers: manifest.layers.count, limits)
         var blobs: [IncomingImage.Blob] = []
         for layer in manifest.layers {
             blobs.append(.init(content: .region(try region(layer)), descriptor: layer))
@@ -106,8 +108,8 @@ struct OCILayout {
         _ descriptor: ContentDescriptor, _ documents: inout DocumentBudget
     ) throws(ImageImportError) -> [UInt8] {
         let region = try region(descriptor)
-        try documents.spend(region.length)
         guard let bytes = try files.document(region.name) else { throw .missing(file: region.name) }
+        try documents.spend(Int64(bytes.count))
         let found = Digest.of(bytes, descriptor.digest.algorithm)
         guard found == descriptor.digest else {
             throw .mismatch(region.name, expected: "\(descriptor.digest)", found: "\(found)")

@@ -8,23 +8,28 @@ import OCI
     import Foundation
 #endif
 
-/// The credentials that the user has for registries: Sandpiper's own, then those of Docker's configuration.
+/// The credentials that the user has for registries: Sandpiper's own, then those of Docker's and Podman's configuration.
 ///
-/// Docker's configuration is only read, never written. For a registry it asks the helper of `credHelpers`, else that of
+/// The configuration of others is only read, never written. For a registry it asks the helper of `credHelpers`, else that of
 /// `credsStore`, and when they know nothing takes what stands in `auths`.
 public struct CredentialStore: Sendable {
     private let ownPath: String
-    private let dockerPath: String?
+    /// In the format of Docker's configuration, by precedence.
+    private let otherPaths: [String]
     private let environment: [String: String]
     private let helperTime: Duration
 
-    /// Where to look: `$SANDPIPER_HOME/auth.json`, then `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
+    /// Where to look: `$SANDPIPER_HOME/auth.json`, then `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`, then
+    /// `$REGISTRY_AUTH_FILE` or `$XDG_RUNTIME_DIR/containers/auth.json`.
     public init(_ options: RegistryOptions) {
         ownPath = options.home + "/auth.json"
         let directory =
             Self.filled(options.environment["DOCKER_CONFIG"])
             ?? Self.filled(options.environment["HOME"]).map { $0 + "/.docker" }
-        dockerPath = directory.map { $0 + "/config.json" }
+        let podman =
+            Self.filled(options.environment["REGISTRY_AUTH_FILE"])
+            ?? Self.filled(options.environment["XDG_RUNTIME_DIR"]).map { $0 + "/containers/auth.json" }
+        otherPaths = [directory.map { $0 + "/config.json" }, podman].compactMap(\.self)
         environment = options.environment
         helperTime = options.limits.helperTime
     }
@@ -34,14 +39,17 @@ public struct CredentialStore: Sendable {
     ///   ``RegistryError/system(_:)``.
     public func lookup(registry: String, path: String = "") async throws(RegistryError) -> Credential? {
         if let found = try Self.written(in: try await Self.read(ownPath), ownPath, registry, path) { return found }
-        guard let dockerPath, let docker = try await Self.read(dockerPath) else { return nil }
-        if let name = docker.helper(registry: registry) {
-            let helper = CredentialHelper(name: name, environment: environment, time: helperTime)
-            // Docker keeps its own registry's credentials under the URL of that registry's first interface.
-            let server = DockerConfiguration.key(registry) == "docker.io" ? "https://index.docker.io/v1/" : registry
-            if let found = try await helper.get(server: server) { return found }
+        for source in otherPaths {
+            guard let file = try await Self.read(source) else { continue }
+            if let name = file.helper(registry: registry) {
+                let helper = CredentialHelper(name: name, environment: environment, time: helperTime)
+                // Docker keeps its own registry's credentials under the URL of that registry's first interface.
+                let server = DockerConfiguration.key(registry) == "docker.io" ? "https://index.docker.io/v1/" : registry
+                if let found = try await helper.get(server: server) { return found }
+            }
+            if let found = try Self.written(in: file, source, registry, path) { return found }
         }
-        return try Self.written(in: docker, dockerPath, registry, path)
+        return nil
     }
 
     /// Keeps a user's password for a registry in `$SANDPIPER_HOME/auth.json`, which only its owner can read.

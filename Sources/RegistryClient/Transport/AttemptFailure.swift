@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Glibc
 import LinuxSystem
 import NIOCore
 import NIOHTTP1
@@ -65,7 +66,9 @@ struct AttemptFailure: Error {
             }
             isUnreachable = true
         case ChannelError.connectTimeout(_): self = broken("it took longer than the limit connectTime")
-        case let error as IOError: self = broken("\(SystemError("network", number: error.errnoCode))")
+        case let error as IOError:
+            self = broken("\(SystemError("network", number: error.errnoCode))")
+            isUnreachable = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH].contains(error.errnoCode)
         default: self = broken("\(error)")
         }
     }

@@ -36,7 +36,7 @@ struct DiskUsageCommand: ParsableCommand {
     func run() throws {
         let home = try Home.current()
         let store = try openStore()
-        let users = imageUsers()
+        let users = try imageUsers()
         let usage = try store.usage(used: Set(users.keys))
         let images = try store.images().map { image in
             let whole = usage.whole[image.digest, default: 0]

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ForeignText
 import ImageStore
 import OCI
 
@@ -30,11 +31,11 @@ struct HistoryCommand: ParsableCommand {
         let steps = try self.steps(store.resolve(image))
         if format == .json { return try printJSON(steps) }
         let rows = steps.map { step in
-            let command = printable(step.createdBy ?? "").split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            let words = (step.createdBy ?? "").split(whereSeparator: \.isWhitespace).joined(separator: " ")
             return [
-                step.layer?.short ?? "-", step.created.map { String(printable($0).prefix(10)) } ?? "-",
-                humanSize(step.size), noTrunc || command.count <= 72 ? command : command.prefix(71) + "…",
-                printable(step.comment ?? ""),
+                step.layer?.short ?? "-", String(step.created?.prefix(10) ?? "-").excerpt(),
+                humanSize(step.size), words.excerpt(noTrunc ? .max : 72),
+                (step.comment ?? "").excerpt(),
             ]
         }
         print(table([["LAYER", "CREATED", "SIZE", "CREATED BY", "COMMENT"]] + rows))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ForeignText
 import ImageStore
 import OCI
 
@@ -37,8 +38,8 @@ struct ImagesCommand: ParsableCommand {
                 let names = image.references.isEmpty ? ["<none>"] : image.references.map(\.familiar)
                 for name in names {
                     rows.append([
-                        name, image.digest.short, printable(image.record.platform.description),
-                        image.record.created.map { String(printable($0).prefix(10)) } ?? "-",
+                        name, image.digest.short, image.record.platform.description.excerpt(),
+                        String(image.record.created?.prefix(10) ?? "-").excerpt(),
                         humanSize(image.record.size),
                     ])
                 }

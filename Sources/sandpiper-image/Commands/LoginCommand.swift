@@ -27,7 +27,9 @@ struct LoginCommand: AsyncParsableCommand {
         if passwordStdin, username == nil { throw UserError("login: --password-stdin needs --username") }
         let username = try self.username ?? ask("Username: ")
         let password = try passwordStdin ? line(Descriptor(duplicating: 0).readAll(limit: 1 << 16)) : askSecretly()
-        guard !username.isEmpty, !password.isEmpty else { throw UserError("login: a user name and a password are needed") }
+        guard !username.isEmpty, !password.isEmpty else {
+            throw UserError("login: a user name and a password are needed")
+        }
         let options = try connection.options
         try await connection.withClient { client in
             try await client.checkCredentials(registry: registry, username: username, password: password)

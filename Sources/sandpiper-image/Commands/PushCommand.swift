@@ -14,7 +14,9 @@ struct PushCommand: AsyncParsableCommand {
             digest that the image has at the registry is printed.
             """)
 
-    @Argument(help: ArgumentHelp("The image's name, as `sandpiper images` shows it.", valueName: "reference"), transform: reference)
+    @Argument(
+        help: ArgumentHelp("The image's name, as `sandpiper images` shows it.", valueName: "reference"),
+        transform: reference)
     var image: Reference
 
     @OptionGroup var connection: RegistryConnection

@@ -11,7 +11,7 @@ struct RemoveCommand: ParsableCommand {
             loses its names.
             """)
 
-    @Flag(name: .shortAndLong, help: "Remove all references of an image named by its digest, and those of images in use.")
+    @Flag(name: .shortAndLong, help: "Remove all names of an image given by its digest, and those of images in use.")
     var force = false
 
     @Argument(help: ArgumentHelp("References, or beginnings of digests.", valueName: "image"))

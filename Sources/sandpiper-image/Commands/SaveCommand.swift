@@ -42,7 +42,9 @@ struct SaveCommand: ParsableCommand {
         do {
             try (format == .docker ? ImageArchive.docker : .oci).save(try outgoing(from: store), to: target)
         } catch let error as ImageExportError {
-            if case .system(let error) = error, error.number == EPIPE { throw UserError("save: whoever reads went away") }
+            if case .system(let error) = error, error.number == EPIPE {
+                throw UserError("save: whoever reads went away")
+            }
             throw UserError("save: \(error)")
         }
     }

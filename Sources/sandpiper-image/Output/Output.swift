@@ -39,14 +39,3 @@ func humanSize(_ bytes: Int64) -> String {
     let tail = digits == 0 ? "" : "." + String(repeating: "0", count: digits - "\(fraction)".count) + "\(fraction)"
     return "\(whole)\(tail)\(units.first ?? "")"
 }
-
-/// Text from an image, with control characters replaced, so that it cannot drive the terminal.
-func printable(_ text: String) -> String {
-    String(
-        text.unicodeScalars.map { scalar -> Character in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator: "\u{FFFD}"
-            default: Character(scalar)
-            }
-        })
-}

@@ -32,7 +32,7 @@ struct HostileArchive: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// A docker archive of these files, in this order.
+    /// An archive of these files, in this order.
     init(_ name: String, _ fate: Fate, docker files: @escaping @Sendable () throws -> [(String, [UInt8])]) {
         self.init(name, fate) { trap in try trap.outside.write(Self.tar(files()), to: "archive.tar") }
     }
