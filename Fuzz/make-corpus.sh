@@ -108,7 +108,7 @@ def record(name, *runs):
 record("empty")
 record("literals", (b"header", 0, 0), (b"another", 0, 0))
 record("content", (b"", 0, 8192))
-record("archive", (b"first header", 0, 700), (bytes(324) + b"second", 4096, 61440), (bytes(1024), 0, 0))
+record("archive", (b"first header", 0, 700), (bytes(324) + b"second", 4096, 12288), (bytes(1024), 0, 0))
 END
 
 # Documents of images.

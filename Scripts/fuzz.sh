@@ -27,7 +27,8 @@ for fuzzer in "${fuzzers[@]}"; do
   # Of several -sanitize the compiler takes the last alone, so it gets both in one; without the fuzzer's, nothing would
   # tell libFuzzer what an input reached. Optimized code traps as any other and runs some ten times as often.
   swift build --quiet --package-path "$package" --scratch-path "$scratch" --product "$fuzzer" \
-    --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address -Xswiftc -O -Xswiftc -parse-as-library
+    --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address -Xswiftc -O -Xswiftc -parse-as-library \
+    -Xswiftc -use-ld=lld
 done
 
 # Files that a fuzzer makes while it runs; in memory, where a disk would be what takes the time.

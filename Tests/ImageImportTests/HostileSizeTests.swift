@@ -49,7 +49,10 @@ struct HostileSizeTests {
         let trap = try Trap()
         let before = try trap.surroundings()
         let outcome = try Tool.run(
-            ["sh", "-c", "(head -c 512 /bin/sh; yes 2>/dev/null) | '\(Tool.image)' load --limit archiveBytes=10000000"],
+            [
+                "sh", "-c",
+                "(head -c 512 /bin/sh; yes 2>/dev/null) | '\(Tool.image)' load --limit archiveBytes=10000000",
+            ],
             environment: trap.home.environment)
         #expect(outcome.status == 125)
         #expect(outcome.error.contains("archiveBytes of 10000000") && outcome.error.split(separator: "\n").count == 1)

@@ -24,6 +24,7 @@ struct AddressTests {
         arguments: [
             "file:///etc/passwd", "https://", "https://user:secret@b.example/", "https://a b/", "http://a.example:0/",
             "http://a.example:99999/", "javascript:1", "https://b.example/\u{FC}", "https://b.example/\r\nX: y",
+            "http://[:5000/v2/", "http://b.example]/", "http://[b.example/", "http://[::g]/",
         ])
     func refuses(text: String) throws {
         let base = try #require(WebAddress("https://r.example/"))

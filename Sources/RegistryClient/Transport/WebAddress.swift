@@ -44,13 +44,12 @@ struct WebAddress: Hashable, Sendable {
             let url = URL(string: text, relativeTo: base.flatMap { URL(string: $0.text) })?.absoluteURL,
             let scheme = url.scheme.flatMap({ Origin.Scheme(rawValue: $0.lowercased()) }),
             let host = url.host(percentEncoded: false), !host.isEmpty, url.user == nil, url.password == nil,
-            host.utf8.allSatisfy({ Self.isHostByte($0) })
+            host.utf8.allSatisfy({ Self.isNameByte($0) }) || (host.contains(":") && IPAddress(host) != nil)
         else { return nil }
         let port = url.port ?? scheme.defaultPort
         guard (1...65535).contains(port) else { return nil }
         let path = url.path(percentEncoded: true)
-        let name = host.lowercased().filter { $0 != "[" && $0 != "]" }
-        origin = Origin(scheme: scheme, host: name, port: port)
+        origin = Origin(scheme: scheme, host: host.lowercased(), port: port)
         target = (path.hasPrefix("/") ? path : "/" + path) + (url.query(percentEncoded: true).map { "?" + $0 } ?? "")
     }
 
@@ -59,12 +58,12 @@ struct WebAddress: Hashable, Sendable {
         WebAddress(origin: origin, target: "\(target)\(target.contains("?") ? "&" : "?")\(name)=\(value)")
     }
 
-    private static func isHostByte(_ byte: UInt8) -> Bool {
+    private static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "a")...UInt8(ascii: "z"):
             true
-        default: "-._~:[]".utf8.contains(byte)
+        default: "-._~".utf8.contains(byte)
         }
     }
 }

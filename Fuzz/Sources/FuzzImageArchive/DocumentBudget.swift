@@ -1,0 +1,1 @@
+../../../Sources/ImageImport/Archive/DocumentBudget.swift

@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/Configuration/IPAddress.swift
