@@ -20,6 +20,7 @@ let package = Package(
         .library(name: "Compression", targets: ["Compression"]),
         .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
+        .library(name: "ForeignText", targets: ["ForeignText"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),

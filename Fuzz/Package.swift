@@ -3,6 +3,7 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
+let foreignText = Target.Dependency.product(name: "ForeignText", package: "sandpiper")
 let linuxSystem = Target.Dependency.product(name: "LinuxSystem", package: "sandpiper")
 let compression = Target.Dependency.product(name: "Compression", package: "sandpiper")
 let diskImage: [Target.Dependency] = [
@@ -20,7 +21,7 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzImageArchive",
         dependencies: diskImage + [
-            compression, oci, "RegistryParsers", .product(name: "ImageStore", package: "sandpiper"),
+            compression, foreignText, oci, "RegistryParsers", .product(name: "ImageStore", package: "sandpiper"),
         ],
         // The sources of ImageImport know registries by their errors only.
         swiftSettings: strict + [.unsafeFlags(["-module-alias", "RegistryClient=RegistryParsers"])]),
@@ -51,7 +52,7 @@ let package = Package(
     targets: fuzzers + [
         .target(name: "FuzzInput", dependencies: [linuxSystem], swiftSettings: strict),
         // The parsers of RegistryClient, without the network.
-        .target(name: "RegistryParsers", dependencies: [linuxSystem, oci], swiftSettings: strict),
+        .target(name: "RegistryParsers", dependencies: [foreignText, linuxSystem, oci], swiftSettings: strict),
         .executableTarget(
             name: "MakeSeeds",
             dependencies: diskImage + [agentProtocol, .product(name: "Control", package: "sandpiper")],

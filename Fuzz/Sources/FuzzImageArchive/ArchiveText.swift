@@ -38,19 +38,21 @@ struct ArchiveText {
     /// The text with its digests and sizes, as far as they are those of parts from the number `first` on.
     private func filled(_ text: [UInt8], from first: Int) -> [UInt8] {
         var filled: [UInt8] = []
-        filled.reserveCapacity(text.count)
         var rest = text[...]
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "@") || byte == UInt8(ascii: "#"), let digit = rest.first,
-                (first..<parts.count).contains(Int(digit) - Int(UInt8(ascii: "0")))
-            {
-                let part = parts[Int(digit - UInt8(ascii: "0"))]
-                filled += byte == UInt8(ascii: "@") ? part.digest : Array(String(part.content.count).utf8)
+        while let place = rest.firstIndex(where: { $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: "#") }) {
+            filled += rest[..<place]
+            let mark = rest[place]
+            rest = rest[(place + 1)...]
+            let number = rest.first.map { Int($0) - Int(UInt8(ascii: "0")) } ?? -1
+            if number >= first, number < parts.count {
+                let part = parts[number]
+                filled += mark == UInt8(ascii: "@") ? part.digest : Array("\(part.content.count)".utf8)
                 rest.removeFirst()
             } else {
-                filled.append(byte)
+                filled.append(mark)
             }
         }
+        filled += rest
         return filled
     }
 }
