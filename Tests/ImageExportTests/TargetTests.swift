@@ -99,7 +99,7 @@ struct TargetTests {
         let image = try test.add("a:1", layers: [test.layer("a", "one", .plain)])
         try scratch.shell("mkdir d; echo old > d/file; ln -s d/file link")
         try ImageArchive.oci.save([image], "link", in: scratch)
-        #expect(try scratch.shell("readlink link; tar -tf d/file | head -1; ls -A d") == "d/file\noci-layout\nfile")
+        #expect(try scratch.shell("readlink link; tar -tf d/file | sed -n 1p; ls -A d") == "d/file\noci-layout\nfile")
         try ImageArchive.oci.save([image], "new", in: scratch)
         let mask = umask(0o77)
         umask(mask)

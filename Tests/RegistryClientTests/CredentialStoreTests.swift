@@ -57,7 +57,14 @@ struct CredentialStoreTests {
     }
 
     private func helper(_ script: String) throws {
-        try home.folder.write("#!/bin/sh\nread -r server\n\(script)\n", to: "bin/docker-credential-test", mode: 0o700)
+        let written = try home.folder.write("#!/bin/sh\nread -r server\n\(script)\n", to: "bin/script")
+        // A program that this process has open for writing, if only in a child that another test is about to start, cannot
+        // be executed.
+        let copy = try Process.run(
+            URL(filePath: "/usr/bin/install"),
+            arguments: ["-m", "700", written, home.folder.path + "/bin/docker-credential-test"])
+        copy.waitUntilExit()
+        try #require(copy.terminationStatus == 0)
         try home.folder.write(
             #"{"credHelpers": {"r.example": "test", "docker.io": "test"}, "auths": {"r.example": {"auth": "ZG9ja2VyOjE="}}}"#,
             to: ".docker/config.json")

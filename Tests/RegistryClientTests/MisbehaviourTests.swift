@@ -52,7 +52,7 @@ struct MisbehaviourTests {
                 status, [:], #"{"errors":[{"code":"UNAVAILABLE","message":"come\u001b[31m back\nlater"}]}"#)
         } body: { server, client in
             let message = try await message { _ = try await manifest(server, client) }
-            #expect(message.contains("status \(status): UNAVAILABLE: come[31m back later"), "\(message)")
+            #expect(message.contains("status \(status): UNAVAILABLE: come\\u{1b}[31m back later"), "\(message)")
             #expect(server.requests.count == 3)
         }
     }
