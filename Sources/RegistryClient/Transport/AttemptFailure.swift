@@ -81,7 +81,8 @@ struct AttemptFailure: Error {
                     what, host: host,
                     reason: "it has expired, or no known authority has signed it; name its own with --ca-cert FILE"))
         }
-        let reason = text.contains("WRONG_VERSION_NUMBER") ? "what answers there does not speak TLS" : "TLS failed: \(text)"
+        let reason =
+            text.contains("WRONG_VERSION_NUMBER") ? "what answers there does not speak TLS" : "TLS failed: \(text)"
         var failure = AttemptFailure(transient: .connection(what, host: host, reason: reason))
         failure.isWithoutTLS = true
         return failure
