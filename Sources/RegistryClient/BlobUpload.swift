@@ -12,7 +12,7 @@ struct BlobUpload: Sendable {
     let descriptor: ContentDescriptor
     let reference: Reference
 
-    private var what: String { "push of blob \(descriptor.digest.short) to \(reference)" }
+    private var what: String { "blob \(descriptor.digest.short) to \(reference)" }
 
     /// Asks for a place.
     /// - Parameter otherPath: a repository that may have the blob.

@@ -42,7 +42,7 @@ extension RegistryClient {
     public func putManifest(
         _ bytes: [UInt8], mediaType: MediaType, to reference: Reference
     ) async throws(RegistryError) -> Digest {
-        let what = "push of the manifest of \(reference)"
+        let what = "manifest of \(reference)"
         let digest = Digest.of(bytes, reference.digest?.algorithm ?? .sha256)
         if let expected = reference.digest, expected != digest {
             throw .mismatch(what, expected: "\(expected)", found: "\(digest)")

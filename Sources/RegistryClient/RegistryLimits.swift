@@ -15,6 +15,8 @@ public struct RegistryLimits: Sendable {
     public var attempts = 5
     /// The same where no connection came about and nothing has arrived before.
     public var unreachableAttempts = 2
+    /// The same where the registry was too slow, since each such failure takes long.
+    public var slowAttempts = 2
     /// How many bytes a broken connection must have brought to be no failure.
     public var meaningfulProgress: Int64 = 1 << 20
     /// The pause before the second attempt; it doubles with each further one, and up to half of it is left to chance.

@@ -24,7 +24,10 @@ enum Interruption {
                 while true { pause() }
             }
         }
+        var handled = sigset_t()
+        sigemptyset(&handled)
         for signal in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(signal) {
+            sigaddset(&handled, signal)
             var action = sigaction()
             action.sa_flags = SA_RESTART
             action.__sigaction_handler.sa_handler = { number in
@@ -36,6 +39,9 @@ enum Interruption {
             }
             guard sigaction(signal, &action, nil) == 0 else { throw SystemError("handle signals") }
         }
+        // Some parents start programs with all signals blocked.
+        let result = pthread_sigmask(SIG_UNBLOCK, &handled, nil)
+        guard result == 0 else { throw SystemError("unblock signals", number: result) }
     }
 
     /// Whether the parent wants the signal ignored, as nohup does for SIGHUP.

@@ -3,7 +3,7 @@ import OCI
 import Testing
 
 /// What the documents of an archive may try.
-@Suite("Hostile documents")
+@Suite("Hostile documents", .serialized)
 struct HostileDocumentTests {
     private static let layer = HostileArchive.tar([("f", Array("content".utf8))])
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Little that becomes much.
-@Suite("Bombs")
+@Suite("Bombs", .serialized)
 struct HostileSizeTests {
     private static let zeros = [UInt8](repeating: 0, count: 8 << 20)
 

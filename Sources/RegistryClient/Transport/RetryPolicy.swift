@@ -16,14 +16,20 @@ struct RetryPolicy: Sendable {
                 let after = await progress()
                 if after - before >= limits.meaningfulProgress { failures = 0 }
                 failures += 1
-                // What was never reached is more likely misspelt than about to come back.
-                let allowed = error.isUnreachable && after == 0 ? min(attempts, limits.unreachableAttempts) : attempts
-                guard error.isTransient, failures < allowed else { throw error }
+                guard error.isTransient, failures < min(attempts, limit(error, bytes: after)) else { throw error }
                 do { try await Task.sleep(for: pause(after: failures, asked: error.pause)) } catch {
                     throw AttemptFailure(.cancelled)
                 }
             }
         }
+    }
+
+    /// How many failures in a row like this one are the end.
+    private func limit(_ failure: AttemptFailure, bytes: Int64) -> Int {
+        // What was never reached is more likely misspelt than about to come back.
+        if failure.isUnreachable && bytes == 0 { return limits.unreachableAttempts }
+        if case .tooSlow = failure.error { return limits.slowAttempts }
+        return limits.attempts
     }
 
     /// The pause after a number of failures: at least what the server asks for, up to the limit.

@@ -55,12 +55,17 @@ struct LoginCommand: AsyncParsableCommand {
         guard tcgetattr(STDIN_FILENO, &mode) == 0 else { throw SystemError("get the terminal's mode") }
         let before = mode
         mode.c_lflag &= ~tcflag_t(ECHO)
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &mode)
-        defer {
+        let restore: @Sendable () -> Void = {
             var before = before
             tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
             StandardError.print("")
         }
+        try Interruption.handle { end in
+            restore()
+            end()
+        }
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &mode)
+        defer { restore() }
         return try ask("Password: ")
     }
 

@@ -108,7 +108,7 @@ final class ProgressDisplay: Sendable {
             let missing = layers.filter { !present.contains($0.digest) }
             let size = humanSize(missing.reduce(0) { $0 &+ $1.size })
             let here = present.isEmpty ? "" : ", \(layers.count - missing.count) of them here"
-            StandardError.print("\(reference): \(layers.count) layers\(here), \(size)")
+            StandardError.print("\(reference): \(layers.count) \(layers.count == 1 ? "layer" : "layers")\(here), \(size)")
         case .moved: break
         case .done(let digest): StandardError.print("layer \(digest.short): \(name)")
         }
