@@ -36,8 +36,9 @@ for number, (name, content) in enumerate(parts):
         name = name.replace(digest.decode(), f"@{other}")
         if other <= number or not content.startswith((b"{", b"[")):
             continue
-        content = re.sub(rb'("size":\s*)%d(\s*,\s*"digest":\s*"sha256:%s")' % (size, digest), rb"\1#%d\2" % other, content)
-        content = re.sub(rb'("digest":\s*"sha256:%s"\s*,\s*"size":\s*)%d\b' % (digest, size), rb"\1#%d" % other, content)
+        hashed = rb'"digest":\s*"sha256:%s"' % digest
+        content = re.sub(rb'("size":\s*)%d(\s*,\s*%s)' % (size, hashed), rb"\1#%d\2" % other, content)
+        content = re.sub(rb'(%s\s*,\s*"size":\s*)%d\b' % (hashed, size), rb"\1#%d" % other, content)
         content = content.replace(digest, b"@%d" % other)
     texts.append(name.encode() + b"\n" + content)
 sys.stdout.buffer.write(b"\xff\xff".join(texts))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the seeds in `Corpus/` anew, with the tools whose output Sandpiper reads: GNU tar, Python, skopeo, umoci, GCC and
-# QEMU, and with Sandpiper's own writers for its own formats. All are small, so that a fuzzer gets through many of them
-# in a second.
+# Makes the seeds in `Corpus/` anew, with the tools whose output Sandpiper reads: GNU tar, gzip, zstd, Python, skopeo,
+# umoci, GCC and QEMU, and with Sandpiper's own writers for its own formats. All are small, so that a fuzzer gets through
+# many of them in a second.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 corpus=$PWD/Corpus package=$PWD

@@ -7,7 +7,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-}
-[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "fuzz.sh: SECONDS must be a whole number from 1, not '$seconds'" >&2; exit 2; }
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || {
+  echo "fuzz.sh: SECONDS must be a whole number from 1, not '$seconds'" >&2
+  exit 2
+}
 shift
 package=Fuzz scratch=$PWD/.build-fuzz
 mapfile -t known < <(swift package --package-path "$package" --scratch-path "$scratch" dump-package |

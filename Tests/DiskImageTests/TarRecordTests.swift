@@ -122,7 +122,7 @@ struct TarRecordTests {
 
     /// The seeds of the tar reader's fuzzer, where the sources can be read.
     private static let corpus = #filePath.replacing(
-        "Tests/DiskImageTests/TarRecordTests.swift", with: "Fuzzing/Corpus/FuzzTar")
+        "Tests/DiskImageTests/TarRecordTests.swift", with: "Fuzz/Corpus/FuzzTar")
 
     @Test("archives of the seed corpus come back", .enabled(if: access(corpus, R_OK | X_OK) == 0, "no sources here"))
     func seeds() throws {
