@@ -43,13 +43,15 @@ let package = Package(
         .systemLibrary(name: "CZstd"),
         // Floor 1
         .target(name: "OCI", dependencies: ["ForeignText"], swiftSettings: strict),
-        .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
         .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         // Floor 2
+        .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
+        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
+        // Floor 3
         .target(
             name: "RegistryClient",
             dependencies: [
@@ -57,8 +59,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
             swiftSettings: strict),
-        .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
-        // Floor 3
+        // Floor 4
         .target(
             name: "ImageImport",
             dependencies: [

@@ -25,9 +25,7 @@ extension ImageImporter {
         for layer in manifest.layers where layer.size > limits.layerBytes {
             throw .limit("layer \(layer.digest.short)", name: "layerBytes", value: "\(limits.layerBytes)")
         }
-        guard manifest.layers.count <= limits.layers else {
-            throw .limit("an image with \(manifest.layers.count) layers", name: "layers", value: "\(limits.layers)")
-        }
+        try IncomingImage.checkCount(ofLayers: manifest.layers.count, limits)
         let configuration: [UInt8]
         do { configuration = try await registry.document(manifest.config, of: reference) } catch {
             throw .registry(error)
@@ -62,7 +60,7 @@ extension ImageImporter {
                 return result
             }
         } onCancel: {
-            cancellation.cancel()
+            downloads.fail()
             downloads.close()
         }
         if case .failure(.cancelled) = result, let failure = downloads.failure { throw .registry(failure) }
@@ -91,13 +89,7 @@ extension ImageImporter {
 private func onThread<Value: Sendable>(
     _ work: @escaping @Sendable () throws(ImageImportError) -> Value
 ) async -> Result<Value, ImageImportError> {
-    await withCheckedContinuation { continuation in
-        do throws(SystemError) {
-            try DedicatedThread.start { continuation.resume(returning: Result(catching: work)) }
-        } catch {
-            continuation.resume(returning: .failure(.system(error)))
-        }
-    }
+    do { return try await DedicatedThread.value { Result(catching: work) } } catch { return .failure(.system(error)) }
 }
 
 /// Runs work of the store that may wait for a lock on a thread of its own.

@@ -9,6 +9,21 @@ public enum DedicatedThread {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
+    /// Runs `body` on a new thread, for the end of which the calling task waits.
+    /// - Throws: ``SystemError`` when there can be no further thread.
+    public static func value<Value: Sendable>(
+        of body: @escaping @Sendable () -> Value
+    ) async throws(SystemError) -> Value {
+        let result: Result<Value, SystemError> = await withCheckedContinuation { continuation in
+            do throws(SystemError) {
+                try start { continuation.resume(returning: .success(body())) }
+            } catch {
+                continuation.resume(returning: .failure(error))
+            }
+        }
+        return try result.get()
+    }
+
     /// Runs `body` on a new thread, with all signals blocked: they are for the threads that expect them.
     /// - Throws: ``SystemError`` when there can be no further thread.
     public static func start(_ body: @escaping @Sendable () -> Void) throws(SystemError) {

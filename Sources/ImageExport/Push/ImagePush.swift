@@ -110,12 +110,7 @@ public struct ImagePush: Sendable {
 private func onThread<Value: Sendable>(
     _ work: @escaping @Sendable () throws(ImageExportError) -> Value
 ) async throws(ImageExportError) -> Value {
-    let result: Result<Value, ImageExportError> = await withCheckedContinuation { continuation in
-        do throws(SystemError) {
-            try DedicatedThread.start { continuation.resume(returning: Result(catching: work)) }
-        } catch {
-            continuation.resume(returning: .failure(.system(error)))
-        }
-    }
+    let result: Result<Value, ImageExportError>
+    do { result = try await DedicatedThread.value { Result(catching: work) } } catch { throw .system(error) }
     return try result.get()
 }

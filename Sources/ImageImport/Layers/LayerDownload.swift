@@ -54,6 +54,7 @@ final class LayerDownloads: Sendable {
     private let requests: AsyncStream<LayerDownload>
     private let queue: AsyncStream<LayerDownload>.Continuation
     private let failed = Mutex<RegistryError?>(nil)
+    private let files = Mutex<[GrowingFile]>([])
 
     /// As many as Docker has at once.
     private static let width = 3
@@ -74,10 +75,18 @@ final class LayerDownloads: Sendable {
 
     /// A layer to be downloaded into an empty file.
     func layer(_ descriptor: ContentDescriptor, into file: Descriptor) -> LayerDownload {
-        LayerDownload(descriptor, into: GrowingFile(file), queue: self, progress: progress)
+        let file = GrowingFile(file)
+        files.withLock { $0.append(file) }
+        return LayerDownload(descriptor, into: file, queue: self, progress: progress)
     }
 
     fileprivate func request(_ layer: LayerDownload) { queue.yield(layer) }
+
+    /// Ends the import: whoever waits for any of the layers waits no longer.
+    func fail() {
+        cancellation.cancel()
+        for file in files.withLock({ $0 }) { file.fail() }
+    }
 
     /// Says that no further layer will be needed.
     func close() { queue.finish() }
@@ -103,8 +112,7 @@ final class LayerDownloads: Sendable {
             layer.file.finish()
         } catch {
             failed.withLock { $0 = $0 ?? error }
-            cancellation.cancel()
-            layer.file.fail()
+            fail()
         }
     }
 }
