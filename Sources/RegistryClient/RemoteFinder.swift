@@ -25,7 +25,8 @@ actor RemoteFinder {
             guard case .connection = error.error else { throw error }
             let status: UInt
             do { status = try await self.status(remote, plain, what) } catch let second {
-                // What speaks TLS badly does not speak HTTP at all: its first failure says more.
+                // What speaks TLS badly does not speak HTTP at all: its first failure says more, unless time ran out.
+                if case .tooSlow = second.error { throw second }
                 throw error.isWithoutTLS ? error : second
             }
             // A server of TLS tells so who speaks plainly to it.
