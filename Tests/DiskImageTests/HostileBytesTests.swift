@@ -21,20 +21,7 @@ struct HostileBytesTests {
         tar.add("dir/.wh..wh..opq")
         tar.add("hard", type: "1", link: "dir/pax")
         tar.add("char", type: "3") { $0.minor = "0000003" }
-        tar.addPax([("GNU.sparse.size", "100000"), ("GNU.sparse.map", "0,3,50000,4")])
-        tar.add("sparse-0.1", content: "1234567")
-        tar.addPax([
-            ("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "1000000"),
-            ("GNU.sparse.name", "sparse-1.0"),
-        ])
-        tar.add("z", content: "1\n8192\n5\n" + String(repeating: "\u{0}", count: 503) + "12345")
-        tar.add("sparse-old", type: "S", content: "abcde") {
-            $0.magic = "ustar  "
-            $0.overlay = [
-                (386, Array("00000000000\u{0}00000000002\u{0}00000010000\u{0}00000000003\u{0}".utf8)),
-                (483, Array("00000100000\u{0}".utf8)),
-            ]
-        }
+        tar.addSparseFiles()
     }
 
     /// Takes an archive all the way to a disk, and checks that its record gives it back.

@@ -1,7 +1,7 @@
 import LinuxSystem
 
 /// A file that one side appends to while the other reads what is there already.
-public final class GrowingFile: Sendable {
+final class GrowingFile: Sendable {
     private enum End { case finished, failed }
 
     private struct State {
@@ -16,19 +16,19 @@ public final class GrowingFile: Sendable {
     init(_ file: Descriptor) { self.file = file }
 
     /// How many bytes are there.
-    public var count: Int64 { state.look(\.count) }
+    var count: Int64 { state.look(\.count) }
 
     /// Adds bytes at the end. Blocks the calling thread. For one writer.
-    public func append(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
+    func append(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
         try file.write(bytes, at: count)
         state.change { $0.count += Int64(bytes.count) }
     }
 
     /// Says that nothing more comes.
-    public func finish() { state.change { $0.end = $0.end ?? .finished } }
+    func finish() { state.change { $0.end = $0.end ?? .finished } }
 
     /// Ends all reading, now and later.
-    public func fail() { state.change { $0.end = .failed } }
+    func fail() { state.change { $0.end = .failed } }
 
     /// Waits for bytes at `offset` and reads them; 0 at the end of the finished file, `nil` when it failed.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) -> Int? {
