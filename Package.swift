@@ -51,6 +51,8 @@ let package = Package(
         // Floor 2
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
+        .target(
+            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol], swiftSettings: strict),
         // Floor 3
         .target(
             name: "RegistryClient",
@@ -78,7 +80,7 @@ let package = Package(
             name: "Supervisor",
             dependencies: [
                 "Control", "DiskImage", "Engine", "ForeignText", "ImageStore", "LinuxSystem", "SandboxState",
-                agentProtocol,
+                "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables

@@ -1,3 +1,4 @@
+import CLinux
 import ForeignText
 import Glibc
 import LinuxSystem
@@ -21,12 +22,20 @@ final class QEMUProcess: Sendable {
     /// A command that waits for its answer.
     private struct Pending {
         let command: String
+        /// The event without which the command is not done.
+        let ending: String?
         let deadline: ContinuousClock.Instant
         let continuation: CheckedContinuation<Result<Void, EngineError>, Never>
     }
 
+    /// Bytes on their way to the engine, and a descriptor that goes with the first of them.
+    private struct Outgoing {
+        var bytes: [UInt8]
+        var descriptor: Descriptor?
+    }
+
     private struct State {
-        var outgoing: [UInt8] = Array("{\"execute\":\"qmp_capabilities\",\"id\":0}\n".utf8)
+        var outgoing = [Outgoing(bytes: Array("{\"execute\":\"qmp_capabilities\",\"id\":0}\n".utf8))]
         var pending: [Int: Pending] = [:]
         var lastID = 0
         var shutdownReason: String?
@@ -88,21 +97,36 @@ final class QEMUProcess: Sendable {
         }
     }
 
-    /// Has the engine carry out a command without arguments.
-    func execute(_ command: String) async throws(EngineError) {
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<Void, EngineError>, Never>) in
-            let accepted = state.withLock { state in
-                guard state.exit == nil else { return false }
-                state.lastID += 1
-                state.pending[state.lastID] = Pending(
-                    command: command, deadline: .now + patience, continuation: continuation)
-                state.outgoing += Array("{\"execute\":\"\(command)\",\"id\":\(state.lastID)}\n".utf8)
-                return true
+    /// Has the engine carry out a command, and waits until it says that it has.
+    /// - Parameters:
+    ///   - arguments: a JSON object.
+    ///   - descriptor: one that the command speaks of.
+    ///   - ending: the event that tells of the work's end, for a command that only begins it.
+    func execute(
+        _ command: String, _ arguments: String = "{}", passing descriptor: Descriptor? = nil, until ending: String? = nil
+    ) async throws(EngineError) {
+        let result = await withCheckedContinuation { continuation in
+            let pending = Pending(
+                command: command, ending: ending, deadline: .now + patience * (ending == nil ? 1 : 6),
+                continuation: continuation)
+            submit(pending) { number in
+                let text = #"{"execute":"\#(command)","arguments":\#(arguments),"id":\#(number)}"# + "\n"
+                return Outgoing(bytes: Array(text.utf8), descriptor: descriptor)
             }
-            if accepted { wake() } else { continuation.resume(returning: .failure(.ended)) }
         }
         try result.get()
+    }
+
+    /// Queues a command that waits for its answer.
+    private func submit(_ pending: Pending, _ message: (Int) -> Outgoing) {
+        let accepted = state.withLock { state in
+            guard state.exit == nil else { return false }
+            state.lastID += 1
+            state.pending[state.lastID] = pending
+            state.outgoing.append(message(state.lastID))
+            return true
+        }
+        if accepted { wake() } else { pending.continuation.resume(returning: .failure(.ended)) }
     }
 
     /// Ends the engine at once.
@@ -145,7 +169,10 @@ extension QEMUProcess {
             var loop = self
             var controlOpen = true
             var messagesOpen = true
+            let open = engine.process.pendingOpen
             while true {
+                // Kept until it is polled, answered or not.
+                let listener = open?.listener
                 let writing = engine.state.withLock { !$0.outgoing.isEmpty }
                 var wait = [
                     pollfd(fd: engine.process.pidfd.rawValue, events: Int16(POLLIN), revents: 0),
@@ -154,8 +181,10 @@ extension QEMUProcess {
                         fd: controlOpen ? engine.control.rawValue : -1,
                         events: Int16(writing ? POLLIN | POLLOUT : POLLIN), revents: 0),
                     pollfd(fd: messagesOpen ? loop.messages.rawValue : -1, events: Int16(POLLIN), revents: 0),
+                    pollfd(fd: listener?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
                 ]
                 _ = poll(&wait, nfds_t(wait.count), engine.millisecondsToDeadline())
+                if wait[4].revents != 0 { loop.answer(open, waits: wait[4].revents & Int16(POLLIN) != 0, engine) }
                 if wait[1].revents != 0 { _ = loop.read(engine.wakeup.read) }
                 if wait[2].revents != 0 { controlOpen = loop.serveControl(engine) }
                 if wait[3].revents != 0 { messagesOpen = loop.takeMessages() }
@@ -188,6 +217,15 @@ extension QEMUProcess {
             return true
         }
 
+        /// Gives the engine its memory.
+        private mutating func answer(_ open: PendingOpen?, waits: Bool, _ engine: QEMUProcess) {
+            guard waits else { return open?.abandon() ?? () }
+            do { try open?.answer() } catch {
+                tail += Array("\nthe engine cannot be given its memory: \(error); this needs Linux 5.9\n".utf8)
+                engine.kill()
+            }
+        }
+
         private mutating func takeMessages() -> Bool {
             guard let bytes = read(messages) else { return false }
             tail = (tail + bytes).suffix(4096)
@@ -207,10 +245,14 @@ extension QEMUProcess {
         guard let message = QMPMessage(line) else { return false }
         switch message {
         case .greeting: break
-        case .done(let id): answer(id) { _ in .success(()) }
+        case .done(let id):
+            if state.withLock({ $0.pending[id]?.ending == nil }) { answer(id) { _ in .success(()) } }
         case .failed(let id, let reason):
             answer(id) { .failure(.control(command: $0, reason: "it says '\(reason)'")) }
         case .event("SHUTDOWN", let reason): state.withLock { $0.shutdownReason = reason }
+        case .event("MIGRATION", "completed"): end("MIGRATION") { _ in .success(()) }
+        case .event("MIGRATION", "failed"):
+            end("MIGRATION") { .failure(.control(command: $0, reason: "the state could not be written")) }
         case .event("GUEST_PANICKED", _): state.withLock { $0.shutdownReason = "guest-panic" }
         case .event: break
         }
@@ -222,13 +264,24 @@ extension QEMUProcess {
         pending.continuation.resume(returning: result(pending.command))
     }
 
+    /// Answers the command whose work an event has ended.
+    private func end(_ event: String, _ result: (String) -> Result<Void, EngineError>) {
+        if let id = state.withLock({ $0.pending.first { $0.value.ending == event }?.key }) { answer(id, result) }
+    }
+
     private func sendOutgoing() {
         state.withLock { state in
-            guard !state.outgoing.isEmpty else { return }
-            let count = state.outgoing.withUnsafeBytes {
-                send(control.rawValue, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+            while let first = state.outgoing.first {
+                let count = first.bytes.withUnsafeBytes {
+                    linux_send(control.rawValue, $0.baseAddress, $0.count, first.descriptor?.rawValue ?? -1)
+                }
+                guard count > 0 else { return }
+                if count == first.bytes.count {
+                    state.outgoing.removeFirst()
+                } else {
+                    state.outgoing[0] = Outgoing(bytes: Array(first.bytes.dropFirst(count)))
+                }
             }
-            if count > 0 { state.outgoing.removeFirst(count) }
         }
     }
 

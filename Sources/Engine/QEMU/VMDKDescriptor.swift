@@ -12,6 +12,11 @@ enum VMDKDescriptor {
         return try Descriptor(opening: "/proc/self/fd/\(memory.rawValue)")
     }
 
+    /// A file without content, open for reading only.
+    static func emptyFile() throws(SystemError) -> Descriptor {
+        try Descriptor(opening: "/proc/self/fd/\(try Descriptor.memory("padding").rawValue)")
+    }
+
     /// QEMU takes only extents that call themselves writable; that the disk is not, its block device says.
     static func text(_ extents: [(name: String, sectors: Int64)]) -> String {
         let head = """
