@@ -70,8 +70,8 @@ public struct Jail: Sendable {
     public var landlock: Landlock?
     /// Its seccomp filter.
     public var filter: SeccompFilter
-    /// What it gets from the first openat(2) about which the filter asks, whatever the path; see ``PendingOpen``.
-    public var answerToOpen: Descriptor?
+    /// What it gets from an openat(2) about which the filter asks, whatever the path; see ``AnsweredOpens``.
+    public var answerToOpens: Descriptor?
 
     /// A jail with no more than a filter.
     public init(
@@ -90,8 +90,8 @@ public struct JailedProcess: Sendable {
     public let pid: pid_t
     /// Becomes readable when it has ended; signals sent through it never hit another process.
     public let pidfd: Descriptor
-    /// The open that is still to be answered, with ``Jail/answerToOpen``.
-    public let pendingOpen: PendingOpen?
+    /// The opens that the owner answers with ``Jail/answerToOpens``.
+    public let answeredOpens: AnsweredOpens?
 
     /// How a process ended.
     public enum Exit: Equatable, Sendable {
@@ -103,7 +103,7 @@ public struct JailedProcess: Sendable {
     ///
     /// It gets a session of its own, `/` as working directory, umask 077, no capabilities and no way to new privileges.
     /// It can start no other program: execveat(2) waits for this process to agree, and it does so once. See
-    /// `SECCOMP_RET_USER_NOTIF` in seccomp(2). With ``Jail/answerToOpen`` the caller watches ``pendingOpen``.
+    /// `SECCOMP_RET_USER_NOTIF` in seccomp(2). With ``Jail/answerToOpens`` the caller watches ``answeredOpens``.
     public static func start(_ jail: Jail) throws(JailError) -> JailedProcess {
         let limit = jail.descriptors.count + jail.descriptorAllowance
         var filter = SeccompFilter()
@@ -132,7 +132,7 @@ public struct JailedProcess: Sendable {
         plan.ruleset = jail.landlock?.descriptor.rawValue ?? -1
         plan.filter_length = UInt16(instructions.count)
         plan.process_slot_count = Int32(slots.count)
-        plan.keeps_listener = jail.answerToOpen == nil ? 0 : 1
+        plan.keeps_listener = jail.answerToOpens == nil ? 0 : 1
 
         var pidfd: Int32 = -1
         var listener: Int32 = -1
@@ -164,10 +164,10 @@ public struct JailedProcess: Sendable {
             }
         }
         guard pid >= 0 else { throw JailError(stage) }
-        let pending = jail.answerToOpen.flatMap { answer in
-            listener >= 0 ? PendingOpen(Descriptor(owning: listener), answer: answer) : nil
+        let pending = jail.answerToOpens.flatMap { answer in
+            listener >= 0 ? AnsweredOpens(Descriptor(owning: listener), answer: answer) : nil
         }
-        return JailedProcess(pid: pid, pidfd: Descriptor(owning: pidfd), pendingOpen: pending)
+        return JailedProcess(pid: pid, pidfd: Descriptor(owning: pidfd), answeredOpens: pending)
     }
 
     /// Sends a signal. Nothing happens when the process has ended.

@@ -36,9 +36,10 @@ public enum MachineLayout {
 
     /// Disks without content, in whose place the forks find their own.
     static func placeholders() throws(SystemError) -> [MachineSpecification.Disk] {
-        let empty = try Descriptor.memory("image")
+        // One file as long as the disk: QEMU freezes no machine with a joined one.
+        let image = try Descriptor.memory("image")
+        guard ftruncate(image.rawValue, off_t(imageSize)) == 0 else { throw SystemError("make a placeholder") }
         return try disks(
-            image: [.init(file: try Descriptor(opening: "/proc/self/fd/\(empty.rawValue)"), length: 512)],
-            upper: try Descriptor.memory("upper"))
+            image: [.init(file: try image.reopened(), length: imageSize)], upper: try Descriptor.memory("upper"))
     }
 }

@@ -31,8 +31,7 @@ public struct Template: Sendable {
             try copy.write(state)
             return MachineSpecification(
                 cpus: cpus, memory: memory,
-                origin: .frozen(
-                    memory: memoryFile, state: try Descriptor(opening: "/proc/self/fd/\(copy.rawValue)")),
+                origin: .frozen(memory: memoryFile, state: try copy.reopened()),
                 disks: try MachineLayout.disks(image: image, upper: upper), network: true, diskLimit: diskLimit,
                 userNumber: userNumber)
         }

@@ -65,7 +65,7 @@ struct TemplateBuilder {
             try await machine.freeze(to: state)
             try await machine.stop()
             _ = await machine.waitForExit()
-            return try FileTree.read("/proc/self/fd/\(state.rawValue)", limit: Int(Self.stateLimit))
+            return try state.reopened().readAll(limit: Int(Self.stateLimit))
         } onCancel: {
             machine.kill()
         }

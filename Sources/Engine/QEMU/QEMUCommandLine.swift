@@ -7,12 +7,22 @@ struct QEMUCommandLine {
     /// Those of them that it opens anew.
     private(set) var reopened: [Descriptor] = []
     /// The file that it shall get as its memory.
-    private(set) var answerToOpen: Descriptor?
+    private(set) var answerToOpens: Descriptor?
+    /// What it is told over its control socket before anything else.
+    private(set) var firstCommands: [Command] = []
     /// The arguments, beginning with the program's name.
     private(set) var arguments: [String]
 
     /// The most memory that translated code may take.
     static let translationCache: Int64 = 256 << 20
+
+    /// A command of the control protocol, with a JSON object.
+    typealias Command = (command: String, arguments: String)
+
+    /// Memory that is in a file stays there when the rest is written and read.
+    private static let leavingMemory: Command = (
+        "migrate-set-capabilities", #"{"capabilities":[{"capability":"x-ignore-shared","state":true}]}"#
+    )
 
     /// The engine's ends of the channels to it.
     struct Channels {
@@ -52,10 +62,12 @@ struct QEMUCommandLine {
             let sharing = specification.isFork ? "off" : "on"
             arguments += [
                 "-object", "memory-backend-file,id=memory,size=\(memory),mem-path=/memory,share=\(sharing)",
-                "-global", "migration.x-ignore-shared=on", "-global", "migration.x-events=on",
+                // A machine that was stopped to be frozen shall run when it goes on, and not stop again.
+                "-global", "migration.store-global-state=off", "-global", "migration.x-events=on",
                 "-global", "migration.x-max-bandwidth=\(1 << 40)",
             ]
-            answerToOpen = file
+            firstCommands.append(Self.leavingMemory)
+            answerToOpens = file
         }
 
         descriptors = [channels.input, channels.messages, channels.messages]
@@ -65,7 +77,9 @@ struct QEMUCommandLine {
         case .boot(let kernel, let initramfs, _):
             arguments += ["-kernel", reopen(kernel), "-initrd", reopen(initramfs)]
             arguments += ["-append", Self.kernelArguments(specification, emulated: emulated).joined(separator: " ")]
-        case .frozen(_, let state): arguments += ["-incoming", "fd:\(pass(state))"]
+        case .frozen(_, let state):
+            arguments += ["-incoming", "defer"]
+            firstCommands.append((command: "migrate-incoming", arguments: #"{"uri":"fd:\#(pass(state))"}"#))
         }
         arguments += ["-device", "virtio-rng-device"]
         for (index, disk) in specification.disks.enumerated() { try add(disk, index) }

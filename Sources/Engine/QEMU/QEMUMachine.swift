@@ -40,7 +40,7 @@ public final class QEMUMachine: Machine {
                 ?? .prepare("the engine's channels", error as? SystemError ?? SystemError("prepare"))
         }
         let (process, walls) = try await QEMUProcess.start(
-            launch.jail, control: launch.control, messages: launch.messages)
+            launch.jail, control: launch.control, messages: launch.messages, first: launch.firstCommands)
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
         let machine = QEMUMachine(
@@ -50,7 +50,8 @@ public final class QEMUMachine: Machine {
         if specification.network, !specification.isFork {
             do { try await process.execute("set_link", #"{"name":"network-device","up":false}"#) } catch {
                 machine.kill()
-                throw error
+                let last = await machine.waitForExit().lastMessages
+                throw .control(command: "set_link", reason: last.isEmpty ? "\(error)" : last)
             }
         }
         return machine
@@ -85,6 +86,7 @@ public final class QEMUMachine: Machine {
         let console: Descriptor
         let control: Descriptor
         let messages: Descriptor
+        let firstCommands: [QEMUCommandLine.Command]
 
         init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine) throws {
             let pipe = try Descriptor.pipe()
@@ -110,7 +112,8 @@ public final class QEMUMachine: Machine {
                 binary: engine.binary, arguments: line.arguments, descriptors: line.descriptors,
                 reopened: line.reopened, accelerator: engine.accelerator, fileLimit: specification.diskLimit,
                 memoryLimit: specification.memory + overhead + QEMUCommandLine.translationCache,
-                userNumber: specification.userNumber, answerToOpen: line.answerToOpen)
+                userNumber: specification.userNumber, answerToOpens: line.answerToOpens)
+            firstCommands = line.firstCommands
             agentPort = agent.0
             self.console = console.0
             self.control = control.0

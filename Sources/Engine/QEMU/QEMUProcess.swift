@@ -17,7 +17,7 @@ final class QEMUProcess: Sendable {
     private let process: JailedProcess
     private let control: Descriptor
     private let wakeup: (read: Descriptor, write: Descriptor)
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// A command that waits for its answer.
     private struct Pending {
@@ -35,7 +35,7 @@ final class QEMUProcess: Sendable {
     }
 
     private struct State {
-        var outgoing = [Outgoing(bytes: Array("{\"execute\":\"qmp_capabilities\",\"id\":0}\n".utf8))]
+        var outgoing: [Outgoing]
         var pending: [Int: Pending] = [:]
         var lastID = 0
         var shutdownReason: String?
@@ -48,8 +48,10 @@ final class QEMUProcess: Sendable {
 
     private init(
         _ process: JailedProcess, control: Descriptor, messages: Descriptor, wakeup: (Descriptor, Descriptor),
-        patience: Duration
+        first: [QEMUCommandLine.Command], patience: Duration
     ) {
+        let commands = [("qmp_capabilities", "{}")] + first
+        state = Mutex(State(outgoing: [Outgoing(bytes: commands.flatMap { Self.message($0.0, $0.1, id: 0) })]))
         self.patience = patience
         self.process = process
         pid = process.pid
@@ -62,14 +64,16 @@ final class QEMUProcess: Sendable {
     /// - Parameters:
     ///   - control: the host's end of the control socket.
     ///   - messages: the reading end of the pipe that is the engine's standard error.
+    ///   - first: commands that it is told at once; it is killed when it refuses one.
     ///   - patience: how long it may take to answer a command.
     static func start(
-        _ jail: EngineJail, control: Descriptor, messages: Descriptor, patience: Duration = .seconds(10)
+        _ jail: EngineJail, control: Descriptor, messages: Descriptor, first: [QEMUCommandLine.Command] = [],
+        patience: Duration = .seconds(10)
     ) async throws(EngineError) -> (QEMUProcess, Walls) {
         let result = await withCheckedContinuation { continuation in
             do throws(SystemError) {
                 try DedicatedThread.start {
-                    let started = Result { () throws(EngineError) in try launch(jail, control, messages, patience) }
+                    let started = Result { () throws(EngineError) in try launch(jail, control, messages, first, patience) }
                     continuation.resume(returning: started.map { ($0.0, $0.1) })
                     if case .success(let (process, _, loop)) = started { loop.run(process) }
                 }
@@ -79,7 +83,8 @@ final class QEMUProcess: Sendable {
     }
 
     private static func launch(
-        _ jail: EngineJail, _ control: Descriptor, _ messages: Descriptor, _ patience: Duration
+        _ jail: EngineJail, _ control: Descriptor, _ messages: Descriptor, _ first: [QEMUCommandLine.Command],
+        _ patience: Duration
     ) throws(EngineError) -> (QEMUProcess, Walls, Loop) {
         do {
             let forwarded = try Descriptor.pipe()
@@ -89,7 +94,8 @@ final class QEMUProcess: Sendable {
             }
             let (process, walls) = try jail.start()
             let engine = QEMUProcess(
-                process, control: control, messages: forwarded.read, wakeup: wakeup, patience: patience)
+                process, control: control, messages: forwarded.read, wakeup: wakeup, first: first,
+                patience: patience)
             return (engine, walls, Loop(messages: messages, forwarded: forwarded.write))
         } catch {
             throw error as? EngineError
@@ -110,11 +116,15 @@ final class QEMUProcess: Sendable {
                 command: command, ending: ending, deadline: .now + patience * (ending == nil ? 1 : 6),
                 continuation: continuation)
             submit(pending) { number in
-                let text = #"{"execute":"\#(command)","arguments":\#(arguments),"id":\#(number)}"# + "\n"
-                return Outgoing(bytes: Array(text.utf8), descriptor: descriptor)
+                Outgoing(bytes: Self.message(command, arguments, id: number), descriptor: descriptor)
             }
         }
         try result.get()
+    }
+
+    /// A command as it goes over the control socket.
+    private static func message(_ command: String, _ arguments: String, id: Int) -> [UInt8] {
+        Array((#"{"execute":"\#(command)","arguments":\#(arguments),"id":\#(id)}"# + "\n").utf8)
     }
 
     /// Queues a command that waits for its answer.
@@ -169,10 +179,9 @@ extension QEMUProcess {
             var loop = self
             var controlOpen = true
             var messagesOpen = true
-            let open = engine.process.pendingOpen
+            let opens = engine.process.answeredOpens
             while true {
-                // Kept until it is polled, answered or not.
-                let listener = open?.listener
+                let listener = opens?.listener
                 let writing = engine.state.withLock { !$0.outgoing.isEmpty }
                 var wait = [
                     pollfd(fd: engine.process.pidfd.rawValue, events: Int16(POLLIN), revents: 0),
@@ -184,7 +193,7 @@ extension QEMUProcess {
                     pollfd(fd: listener?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
                 ]
                 _ = poll(&wait, nfds_t(wait.count), engine.millisecondsToDeadline())
-                if wait[4].revents != 0 { loop.answer(open, waits: wait[4].revents & Int16(POLLIN) != 0, engine) }
+                if wait[4].revents != 0 { loop.answer(opens, waits: wait[4].revents & Int16(POLLIN) != 0, engine) }
                 if wait[1].revents != 0 { _ = loop.read(engine.wakeup.read) }
                 if wait[2].revents != 0 { controlOpen = loop.serveControl(engine) }
                 if wait[3].revents != 0 { messagesOpen = loop.takeMessages() }
@@ -209,18 +218,27 @@ extension QEMUProcess {
             engine.sendOutgoing()
             guard let bytes = read(engine.control) else { return false }
             let commands = engine.state.withLock { $0.lastID }
-            guard let complete = lines.lines(bytes, commands: commands), complete.allSatisfy(engine.handle) else {
-                tail += Array("\nthe engine broke the control protocol and was killed\n".utf8)
-                engine.kill()
-                return false
+            guard let complete = lines.lines(bytes, commands: commands) else { return stop(engine, "broke the control protocol") }
+            for line in complete {
+                switch QMPMessage(line) {
+                case nil: return stop(engine, "broke the control protocol")
+                case .failed(0, let reason): return stop(engine, "refused to start the machine (\(reason))")
+                case let message?: engine.handle(message)
+                }
             }
             return true
         }
 
+        private mutating func stop(_ engine: QEMUProcess, _ reason: String) -> Bool {
+            tail += Array("\nthe engine \(reason) and was killed\n".utf8)
+            engine.kill()
+            return false
+        }
+
         /// Gives the engine its memory.
-        private mutating func answer(_ open: PendingOpen?, waits: Bool, _ engine: QEMUProcess) {
-            guard waits else { return open?.abandon() ?? () }
-            do { try open?.answer() } catch {
+        private mutating func answer(_ opens: AnsweredOpens?, waits: Bool, _ engine: QEMUProcess) {
+            guard waits else { return opens?.end() ?? () }
+            do { try opens?.answer() } catch {
                 tail += Array("\nthe engine cannot be given its memory: \(error); this needs Linux 5.9\n".utf8)
                 engine.kill()
             }
@@ -240,12 +258,13 @@ extension QEMUProcess {
         }
     }
 
-    /// Takes one line from the engine; whether it was a message.
-    private func handle(_ line: [UInt8]) -> Bool {
-        guard let message = QMPMessage(line) else { return false }
+    /// Takes one message from the engine.
+    private func handle(_ message: QMPMessage) {
         switch message {
         case .greeting: break
         case .done(let id):
+            // It obeys when it has made the machine: it has its memory.
+            process.answeredOpens?.end()
             if state.withLock({ $0.pending[id]?.ending == nil }) { answer(id) { _ in .success(()) } }
         case .failed(let id, let reason):
             answer(id) { .failure(.control(command: $0, reason: "it says '\(reason)'")) }
@@ -256,7 +275,6 @@ extension QEMUProcess {
         case .event("GUEST_PANICKED", _): state.withLock { $0.shutdownReason = "guest-panic" }
         case .event: break
         }
-        return true
     }
 
     private func answer(_ id: Int, _ result: (String) -> Result<Void, EngineError>) {

@@ -68,8 +68,8 @@ enum EngineSystemCalls {
     ]
 
     /// The filter for one engine.
-    /// - Parameter asksForMemory: whether an open(2) with the flags that QEMU uses for memory files, and nowhere else
-    ///   (it has close-on-exec everywhere else), is answered from outside.
+    /// - Parameter asksForMemory: whether an openat(2) with the flags that QEMU uses for memory files is answered from
+    ///   outside. Elsewhere it sets close-on-exec too, but for `/dev/null`, on which it tries locks.
     static func filter(accelerator: Accelerator, asksForMemory: Bool) -> SeccompFilter {
         var filter = SeccompFilter()
         switch accelerator {
