@@ -83,6 +83,10 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case sandboxFailed = 65
     case timing = 66
     case notice = 67
+    case reply = 68
+    // Client of the control socket to supervisor, never on the agent's port.
+    case request = 80
+    case attach = 81
 }
 
 /// One of the byte streams of a process.

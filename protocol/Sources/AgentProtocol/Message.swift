@@ -194,7 +194,7 @@ extension Frame {
         case .ready, .configured, .refused, .stopped, .configure, .shutdown, .sandboxReady, .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
-        case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize:
+        case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize, .reply, .request, .attach:
             guard stream != 0 else { throw .badField("stream") }
         }
         switch kind {
