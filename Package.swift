@@ -59,6 +59,10 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
             swiftSettings: strict),
+        .target(
+            name: "ControlClient",
+            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol],
+            swiftSettings: strict),
         // Floor 4
         .target(
             name: "ImageImport",
@@ -85,7 +89,8 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser,
+                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                agentProtocol, argumentParser,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
@@ -134,7 +139,7 @@ let package = Package(
         .testTarget(
             name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["LinuxSystem", "sandpiper"], swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "sandpiper"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["LinuxSystem", subprocess],

@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,14 +28,6 @@ int linux_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns) {
     if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return -1;
     *rows = size.ws_row;
     *columns = size.ws_col;
-    return 0;
-}
-
-int linux_peer_user(int socket, uid_t *user) {
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return -1;
-    *user = peer.uid;
     return 0;
 }
 

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// Unix sockets with a name in an open directory, however long that directory's path is: a socket's own path is limited
@@ -30,13 +29,6 @@ public enum UnixSocket {
             if result == 0 { return socket }
             guard errno == EINTR else { throw SystemError("connect to", name) }
         }
-    }
-
-    /// The user whose process made the other end.
-    public static func peerUser(of socket: Int32) throws(SystemError) -> uid_t {
-        var user = uid_t()
-        guard linux_peer_user(socket, &user) == 0 else { throw SystemError("ask who connects") }
-        return user
     }
 
     private static func make() throws(SystemError) -> Descriptor {

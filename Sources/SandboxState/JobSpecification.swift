@@ -47,14 +47,16 @@ public struct JobSpecification: Codable, Equatable, Sendable {
     }
 }
 
-/// A process of a sandbox, as `sandpiper jobs` shows it; kept as `job.json` for jobs in the background.
+/// A process of a sandbox that goes on without a client, its output kept in a ``JobLog``; kept as `job.json` beside it.
 public struct JobRecord: Codable, Equatable, Sendable {
     /// Its number in the sandbox, from 1.
     public var number: Int
     /// The program and its arguments.
     public var command: [String]
-    /// Whether it goes on without a client, its output kept in a ``JobLog``.
-    public var inBackground: Bool
+    /// Whether it has a terminal.
+    public var terminal: Bool
+    /// Whether a client that attaches can write to its stdin.
+    public var takesInput: Bool
     /// Process id in the guest, once it runs.
     public var pid: UInt32?
     /// When it was started, in seconds since 1970-01-01 00:00 UTC.
@@ -68,10 +70,11 @@ public struct JobRecord: Codable, Equatable, Sendable {
     public var reason: String?
 
     /// A job that was just asked for.
-    public init(number: Int, command: [String], inBackground: Bool, started: Int64) {
+    public init(number: Int, _ specification: JobSpecification, started: Int64) {
         self.number = number
-        self.command = command
-        self.inBackground = inBackground
+        command = specification.arguments
+        terminal = specification.terminal
+        takesInput = specification.takesInput
         self.started = started
     }
 }

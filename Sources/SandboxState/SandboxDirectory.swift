@@ -39,6 +39,9 @@ public struct SandboxDirectory: Sendable {
     /// The control socket's name in ``socketDirectory``.
     public static let controlSocketName = "control"
 
+    /// How much of the host's disk the sandbox's files take, in bytes.
+    public var diskUsage: Int64 { FileTree.diskUsage(path) }
+
     /// The directory of a job, which holds its ``JobRecord`` (`job.json`) and ``JobLog`` (`log`).
     public func job(_ number: Int) -> String { "\(jobs)/\(number)" }
 
@@ -93,9 +96,12 @@ public struct SandboxDirectory: Sendable {
     /// Removes all files of the sandbox. The caller holds its lock.
     public func remove() {
         // The run directory goes last: as long as it is there, a sweep finds what a crash left of the rest.
-        try? FileTree.removeTree(path)
-        try? FileTree.removeTree(runPath)
+        removeFiles()
+        release()
     }
+
+    /// Removes all files of the sandbox but those that tell of its owner; ``release()`` is to follow.
+    public func removeFiles() { try? FileTree.removeTree(path) }
 
     /// Gives the sandbox another name, or none, whoever owns it.
     /// - Throws: ``StateError/nameInUse(_:_:)``; then nothing was changed.

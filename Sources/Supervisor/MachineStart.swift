@@ -28,18 +28,20 @@ extension Supervisor {
         try FileTree.makeDirectory(home.cache)
         let engine = try EngineFinder(cacheDirectory: home.cache).find(requireKVM: record.requireKVM)
         let image = try ImageStore(home: home.path).resolve(record.imageDigest).openDisk()
-        try UpperDiskCache(home).clone(size: record.disk, to: directory.upperDisk)
+        if !FileTree.exists(directory.upperDisk) {
+            try UpperDiskCache(home).clone(size: record.limits.disk, to: directory.upperDisk)
+        }
         let disks = [
             MachineSpecification.Disk(
                 serial: "image", extents: image.map { .init(file: $0.file, length: $0.length) }, readOnly: true),
             MachineSpecification.Disk(
                 serial: "upper",
-                extents: [.init(file: try Descriptor(opening: directory.upperDisk, O_RDWR), length: record.disk)],
+                extents: [.init(file: try Descriptor(opening: directory.upperDisk, O_RDWR), length: record.limits.disk)],
                 readOnly: false),
         ]
         let specification = MachineSpecification(
-            cpus: record.cpus, memory: record.memory, kernel: try Descriptor(opening: record.kernel),
-            initramfs: try Descriptor(opening: record.initramfs), disks: disks, diskLimit: record.disk,
+            cpus: record.limits.cpus, memory: record.limits.memory, kernel: try Descriptor(opening: record.kernel),
+            initramfs: try Descriptor(opening: record.initramfs), disks: disks, diskLimit: record.limits.disk,
             userNumber: userNumber)
         return (engine, specification)
     }

@@ -56,7 +56,7 @@ struct StreamRouter {
     mutating func receive(_ frame: Frame, from client: ClientID) throws(ProtocolError) -> [Action] {
         let key = ClientStream(client: client, stream: frame.stream)
         switch try HostMessage(frame) {
-        case .configure, .shutdown: throw .unexpected(frame.kind)
+        case .configure, .shutdown, .measure: throw .unexpected(frame.kind)
         case .start:
             guard numbers[key] == nil else { throw .badField("stream") }
             guard streams.count < Self.maximumStreams, let number = freeNumber() else {
@@ -108,6 +108,12 @@ struct StreamRouter {
         return actions
     }
 
+    /// Passes a signal frame on to a job; `nil` when it is not running.
+    func signal(job: UInt32, _ frame: Frame) -> [Action]? {
+        guard let number = numbers[ClientStream(client: Self.jobs, stream: job)] else { return nil }
+        return [.toAgent(frame.renumbered(number))]
+    }
+
     /// Lets a client take hold of a job's stdin, signals and terminal, away from whoever held it before.
     /// - Throws: ``ProtocolError`` when the client uses the stream number already.
     mutating func attach(
@@ -147,7 +153,7 @@ struct StreamRouter {
         var ended = false
         var actions: [Action] = []
         switch message {
-        case .ready, .configured, .refused, .stopped: throw .unexpected(frame.kind)
+        case .ready, .configured, .refused, .stopped, .measured: throw .unexpected(frame.kind)
         case .started(_, let pid):
             guard !stream.isRunning else { throw .unexpected(.started) }
             stream.isRunning = true

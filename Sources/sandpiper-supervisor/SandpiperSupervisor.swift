@@ -31,7 +31,7 @@ struct SandpiperSupervisor {
             let life = Task { await supervisor.run(client: control) }
             try signals.forward { _ in life.cancel() }
             await life.value
-            directory.remove()
+            directory.release()
         } catch {
             fail("\(error)")
         }

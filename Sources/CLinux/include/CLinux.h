@@ -28,8 +28,6 @@ int linux_signalfd(const sigset_t *signals);
 int linux_eventfd(bool blocking);
 /// TIOCGWINSZ of ioctl_tty(2): rows and columns of a terminal.
 int linux_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns);
-/// SO_PEERCRED of unix(7): the user of the process that made the other end of a unix socket.
-int linux_peer_user(int socket, uid_t *user);
 /// pidfd_open(2).
 int linux_pidfd_open(pid_t pid);
 /// pidfd_send_signal(2).

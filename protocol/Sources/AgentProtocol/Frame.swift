@@ -68,6 +68,7 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case failed = 5
     case exited = 6
     case stopped = 7
+    case measured = 8
     // Both ways.
     case data = 16
     case end = 17
@@ -78,6 +79,7 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case signal = 34
     case resize = 35
     case shutdown = 36
+    case measure = 37
     // Supervisor to client of the control socket, never on the agent's port.
     case sandboxReady = 64
     case sandboxFailed = 65

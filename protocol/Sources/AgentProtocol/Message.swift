@@ -14,8 +14,11 @@ public enum HostMessage: Equatable, Sendable {
     case signal(stream: UInt32, UInt8)
     /// Changes the size of the process's terminal.
     case resize(stream: UInt32, TerminalSize)
-    /// Ends all processes, writes everything to disk, unmounts and turns the machine off.
-    case shutdown
+    /// Ends all processes, at first kindly, for so many milliseconds, then writes everything to disk, unmounts and turns
+    /// the machine off.
+    case shutdown(graceMilliseconds: UInt32)
+    /// Asks what the guest uses; answered by ``GuestMessage/measured(_:)``.
+    case measure
 
     /// Reads a message from a frame that came from the host.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -43,7 +46,8 @@ public enum HostMessage: Equatable, Sendable {
             let size = TerminalSize(rows: try reader.unsigned16(), columns: try reader.unsigned16())
             try reader.finish()
             self = .resize(stream: frame.stream, size)
-        case .shutdown: self = .shutdown
+        case .shutdown: self = .shutdown(graceMilliseconds: try Self.number(frame.payload))
+        case .measure: self = .measure
         default: throw .unexpected(frame.kind)
         }
     }
@@ -71,7 +75,10 @@ public enum HostMessage: Equatable, Sendable {
             writer.unsigned16(size.rows)
             writer.unsigned16(size.columns)
             return Frame(.resize, stream: stream, payload: writer.bytes)
-        case .shutdown: return Frame(.shutdown)
+        case .shutdown(let milliseconds):
+            writer.unsigned32(milliseconds)
+            return Frame(.shutdown, payload: writer.bytes)
+        case .measure: return Frame(.measure)
         }
     }
 
@@ -105,6 +112,8 @@ public enum GuestMessage: Equatable, Sendable {
     case exited(stream: UInt32, ExitStatus)
     /// Everything is on disk and unmounted; the machine turns off.
     case stopped
+    /// What the guest uses.
+    case measured(GuestMeasures)
 
     /// Reads a message from a frame that came from the agent.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -141,6 +150,10 @@ public enum GuestMessage: Equatable, Sendable {
             self = .exited(
                 stream: frame.stream, ExitStatus(bySignal ? .signal(value) : .code(value), timedOut: timedOut))
         case .stopped: self = .stopped
+        case .measured:
+            var reader = ByteReader(frame.payload)
+            self = .measured(try GuestMeasures(&reader))
+            try reader.finish()
         default: throw .unexpected(frame.kind)
         }
     }
@@ -182,6 +195,9 @@ public enum GuestMessage: Equatable, Sendable {
             writer.boolean(status.timedOut)
             return Frame(.exited, stream: stream, payload: writer.bytes)
         case .stopped: return Frame(.stopped)
+        case .measured(let measures):
+            measures.encode(into: &writer)
+            return Frame(.measured, payload: writer.bytes)
         }
     }
 }
@@ -191,7 +207,7 @@ extension Frame {
     /// frames of byte streams name a channel, and kinds without a payload have none.
     func checkAddress() throws(ProtocolError) {
         switch kind {
-        case .ready, .configured, .refused, .stopped, .configure, .shutdown, .sandboxReady, .sandboxFailed, .timing,
+        case .ready, .configured, .refused, .stopped, .measured, .configure, .shutdown, .measure, .sandboxReady, .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
         case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize, .reply, .request, .attach:
@@ -202,7 +218,7 @@ extension Frame {
         default: guard channel == .input else { throw .badField("channel") }
         }
         switch kind {
-        case .configured, .stopped, .shutdown, .end: guard payload.isEmpty else { throw .trailingBytes }
+        case .configured, .stopped, .measure, .end: guard payload.isEmpty else { throw .trailingBytes }
         default: break
         }
     }
