@@ -69,9 +69,10 @@ public struct NewSandbox: Sendable {
     public func record(
         main: JobSpecification? = nil, kernel: String? = nil, _ installation: Installation
     ) throws(StateError) -> SandboxRecord {
+        let kernel = if let kernel { kernel } else { try installation.kernel() }
         var record = SandboxRecord(
             id: SandboxID(), name: name, image: reference, imageDigest: "\(image.digest)", limits: limits,
-            requireKVM: requireKVM, kernel: try kernel ?? installation.kernel(),
+            requireKVM: requireKVM, kernel: kernel,
             initramfs: try installation.initramfs(), created: Int64(time(nil)), defaults: defaults, main: main,
             removesItself: removesItself, endsWithClient: endsWithClient)
         record.labels = labels

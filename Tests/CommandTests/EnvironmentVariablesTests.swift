@@ -1,5 +1,5 @@
-import Glibc
 import ControlClient
+import Glibc
 import LinuxSystem
 import Testing
 
