@@ -15,8 +15,8 @@ actor Session {
         case stop(graceMilliseconds: UInt32, reason: String?)
         /// To be turned off.
         case kill
-        /// The main process has ended with this status.
-        case mainEnded(Int32)
+        /// The main process has ended with this status, or could not be started, and why.
+        case mainEnded(Int32, reason: String?)
     }
 
     /// Most payload bytes that clients may send before the machine is ready.
@@ -37,6 +37,9 @@ actor Session {
     private var mainJob: Int?
     private var agent: Queue?
     private var clients: [StreamRouter.ClientID: Queue] = [:]
+    /// Clients whose last words are not all written yet count too.
+    private var connected = 0
+    private var waitingForClients: CheckedContinuation<Void, Never>?
     private var lastClient = StreamRouter.jobs
     private var early: [(client: StreamRouter.ClientID, frame: Frame)] = []
     private var earlyBytes = 0
@@ -58,10 +61,12 @@ actor Session {
         (idleness, tellIdleness) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// Whether the machine is configured and clients' frames reach its agent.
-    var isActive: Bool { agent != nil }
+    /// Whether the machine is configured, the main process runs, and clients' frames reach its agent.
+    private(set) var isReady = false
     /// Whether it has ever been so.
-    private(set) var wasActive = false
+    private(set) var wasReady = false
+    /// Whether the machine's agent can be spoken to.
+    var isReachable: Bool { agent != nil }
     /// Whether the machine is being ended.
     private(set) var isStopping = false
 
@@ -72,7 +77,8 @@ actor Session {
         guard clients.count < Self.maximumClients else { return nil }
         lastClient += 1
         clients[lastClient] = queue
-        if isActive, let frame = try? SupervisorMessage.ready.frame() { queue.yield(frame) }
+        connected += 1
+        if isReady, let frame = try? SupervisorMessage.ready.frame() { queue.yield(frame) }
         noteIdleness()
         return lastClient
     }
@@ -80,6 +86,8 @@ actor Session {
     /// Takes note that a client is gone: its processes are killed.
     func disconnect(_ client: StreamRouter.ClientID) {
         clients.removeValue(forKey: client)?.finish()
+        connected -= 1
+        if connected == 0 { stopWaitingForClients() }
         early.removeAll { $0.client == client }
         stopping.removeAll { $0.client == client }
         measuring.removeAll { $0.client == client }
@@ -95,7 +103,7 @@ actor Session {
         case .request:
             guard case .request(let number, let request) = try ClientMessage(frame) else { return }
             handle(request, Request(client: client, number: number), frame)
-        case _ where agent == nil: try keep(frame, from: client)
+        case _ where !isReady: try keep(frame, from: client)
         case .attach:
             guard case .attach(let stream, let job) = try ClientMessage(frame) else { return }
             perform(try router.attach(client, stream: stream, to: job))
@@ -120,9 +128,12 @@ actor Session {
             stopping.append(asker)
             giveOrder.yield(.kill)
         case .jobs: reply(asker, .jobs(jobs.records))
-        case _ where agent == nil:
+        case _ where !isReady:
             do { try keep(frame, from: asker.client) } catch { reply(asker, .failed("\(error)")) }
-        case .startJob(let specification): start(specification, asker)
+        case .startJob(let specification):
+            do { _ = try start(specification, asker) } catch {
+                reply(asker, .failed("the job cannot be started: \(error)"))
+            }
         case .signalJob(let job, let signal):
             let known = UInt32(exactly: job).flatMap { job in
                 try? router.signal(job: job, HostMessage.signal(stream: 1, signal).frame())
@@ -145,29 +156,21 @@ actor Session {
 
     // MARK: Jobs
 
-    private func start(_ specification: JobSpecification, _ asker: Request?) {
+    /// Starts a job; says why when there cannot be one.
+    /// - Returns: its number.
+    private func start(_ specification: JobSpecification, _ asker: Request? = nil) throws -> Int {
+        let number = try jobs.addBackground(specification)
+        starting[number] = asker
         do {
-            let number = try jobs.addBackground(specification)
-            starting[number] = asker
             let start = HostMessage.start(stream: UInt32(clamping: number), specification.process())
-            do {
-                perform(try router.receive(try start.frame(), from: StreamRouter.jobs))
-                noteIdleness()
-            } catch {
-                jobs.ended(number, status: 125, reason: "\(error)")
-                throw error
-            }
+            perform(try router.receive(try start.frame(), from: StreamRouter.jobs))
         } catch {
-            if let asker { reply(asker, .failed("the job cannot be started: \(error)")) }
+            jobs.ended(number, status: 125, reason: "\(error)")
+            starting[number] = nil
+            throw error
         }
-    }
-
-    /// Starts the process that the sandbox is for.
-    func startMain(_ specification: JobSpecification) {
-        let before = jobs.records.last?.number ?? 0
-        start(specification, nil)
-        let number = jobs.records.last?.number ?? 0
-        if number > before, jobs.record(number)?.ended == nil { mainJob = number } else { giveOrder.yield(.mainEnded(125)) }
+        noteIdleness()
+        return number
     }
 
     /// Takes a frame about one of the supervisor's own jobs.
@@ -180,10 +183,11 @@ actor Session {
             if let asker = starting.removeValue(forKey: number), let record = jobs.record(number) {
                 reply(asker, .job(record))
             }
+            if number == mainJob { becomeReady() }
         case .failed(_, let failure):
             jobs.ended(number, status: failure.shellCode, reason: failure.detail)
             if let asker = starting.removeValue(forKey: number) { reply(asker, .failed(failure.detail)) }
-            if number == mainJob { giveOrder.yield(.mainEnded(failure.shellCode)) }
+            if number == mainJob { giveOrder.yield(.mainEnded(failure.shellCode, reason: failure.detail)) }
         case .data(_, let channel, let bytes):
             jobs.output(number, channel == .error ? .error : .output, bytes)
             let credit = HostMessage.credit(stream: frame.stream, channel, UInt32(clamping: bytes.count))
@@ -192,17 +196,25 @@ actor Session {
             }
         case .exited(_, let status):
             jobs.ended(number, status: status.shellCode)
-            if number == mainJob { giveOrder.yield(.mainEnded(status.shellCode)) }
+            if number == mainJob { giveOrder.yield(.mainEnded(status.shellCode, reason: nil)) }
         default: break
         }
     }
 
     // MARK: The agent
 
-    /// Opens the way to the agent: clients are told, and what they sent meanwhile is delivered.
-    func activate(_ queue: Queue) {
+    /// Opens the way to the agent, and starts the process that the sandbox is for. When that runs, clients are told, and
+    /// what they sent meanwhile is delivered.
+    func activate(_ queue: Queue, main: JobSpecification?) {
         agent = queue
-        wasActive = true
+        guard let main else { return becomeReady() }
+        do { mainJob = try start(main) } catch { giveOrder.yield(.mainEnded(125, reason: "\(error)")) }
+    }
+
+    private func becomeReady() {
+        guard !isReady else { return }
+        isReady = true
+        wasReady = true
         tell(.ready)
         let waiting = early
         (early, earlyBytes) = ([], 0)
@@ -246,6 +258,7 @@ actor Session {
     func machineEnded() {
         agent?.finish()
         agent = nil
+        isReady = false
         jobs.machineEnded()
         router = StreamRouter()
         mainJob = nil
@@ -271,13 +284,24 @@ actor Session {
         tellIdleness.finish()
     }
 
+    /// Waits until all clients have gone, which they do after ``end(_:)``, or ``stopWaitingForClients()``.
+    func waitForClients() async {
+        if connected > 0 { await withCheckedContinuation { waitingForClients = $0 } }
+    }
+
+    /// Ends the wait for clients that do not read.
+    func stopWaitingForClients() {
+        waitingForClients?.resume()
+        waitingForClients = nil
+    }
+
     /// Sends a message to all clients.
     func tell(_ message: SupervisorMessage) {
         guard let frame = try? message.frame() else { return }
         for queue in clients.values { queue.yield(frame) }
     }
 
-    private func noteIdleness() { tellIdleness.yield(isActive && router.isIdle && clients.isEmpty) }
+    private func noteIdleness() { tellIdleness.yield(isReady && router.isIdle && clients.isEmpty) }
 
     private func perform(_ actions: [StreamRouter.Action]) {
         for action in actions {

@@ -58,7 +58,7 @@ extension Supervisor {
             tasks.addTask { await watchIdleness() }
             tasks.addTask {
                 do { try await Task.sleep(for: .seconds(Self.bootLimit)) } catch { return nil }
-                if await session.isActive { return nil }
+                if await session.isReachable { return nil }
                 return .failed(
                     "\(SupervisorError.notReady(seconds: Self.bootLimit, console: await console.tail()))")
             }
@@ -91,9 +91,9 @@ extension Supervisor {
             case .stop(let grace, let reason):
                 await stop(machine, grace)
                 return .stopped(reason: reason)
-            case .mainEnded(let status):
+            case .mainEnded(let status, let reason):
                 await stop(machine, Self.usualGrace)
-                return .mainEnded(status)
+                return .mainEnded(status, reason: reason)
             }
         }
         return nil
@@ -103,7 +103,7 @@ extension Supervisor {
     private func stop(_ machine: any Machine, _ grace: UInt32) async {
         await session.beginStopping()
         // What goes away with the machine needs no writing.
-        guard await session.isActive, !record.removesItself || grace > 0 else { return }
+        guard await session.isReachable, !record.removesItself || grace > 0 else { return }
         note(SandboxLife(.stopping, supervisor: getpid()).with(directory))
         await session.shutDown(graceMilliseconds: grace)
         await withTaskGroup(of: Void.self) { tasks in
@@ -153,8 +153,8 @@ extension Supervisor {
                         var received = inbound.makeAsyncIterator()
                         try await configure(&received, outbound, console)
                         await mark("configured")
-                        await session.activate(queue)
-                        await announce(restarts: restarts)
+                        await session.activate(queue, main: record.main)
+                        announce(restarts: restarts)
                         while let frame = try await received.next() { try await session.receive(frame) }
                         try await agentGone(console)
                     } catch let error as ProtocolError {
@@ -185,12 +185,9 @@ extension Supervisor {
         }
     }
 
-    /// Makes it known that processes can be started, and starts the one the sandbox is for.
-    private func announce(restarts: Int) async {
-        if let main = record.main { await session.startMain(main) }
-        note(
-            SandboxLife(
-                .running, started: Int64(time(nil)), restarts: restarts, supervisor: getpid()))
+    /// Makes it known that processes can be started.
+    private func announce(restarts: Int) {
+        note(SandboxLife(.running, started: Int64(time(nil)), restarts: restarts, supervisor: getpid()))
         EventLog(home).append(.init(.start, directory.id, name: record.name))
     }
 

@@ -17,6 +17,8 @@ public struct Supervisor: Sendable {
     let home: Home
     let group: any EventLoopGroup
     let session: Session
+    /// Whether the sandbox has never been ready in an earlier life.
+    private let isFirstLife: Bool
 
     /// Supervises the sandbox of `record`.
     public init(_ record: SandboxRecord, _ directory: SandboxDirectory, in home: Home, on group: any EventLoopGroup) {
@@ -25,14 +27,15 @@ public struct Supervisor: Sendable {
         self.home = home
         self.group = group
         session = Session(directory)
+        isFirstLife = (try? RecordFile.read(SandboxLife.self, from: directory.life))?.started == nil
     }
 
     /// How a machine came to its end.
     enum Ending: Sendable {
         /// It was told to stop; why, when nobody asked.
         case stopped(reason: String?)
-        /// The main process ended with this status, and then the machine in good order.
-        case mainEnded(Int32)
+        /// The main process ended with this status, or could not be started, and then the machine in good order.
+        case mainEnded(Int32, reason: String?)
         /// It ended unasked, or never came to be.
         case failed(String)
         /// The client it belonged to has gone, or this process is told to end.
@@ -42,35 +45,12 @@ public struct Supervisor: Sendable {
     /// Runs the sandbox to its end, and puts its files into the state they are to be found in. The caller holds the lock.
     /// - Parameter control: the first client, a connected stream socket.
     public func run(client control: Descriptor) async {
-        let ending = await withTaskGroup(of: Ending?.self) { tasks in
+        await withTaskGroup(of: Ending?.self) { tasks in
             tasks.addTask {
                 await serve(control)
                 // A sandbox that goes on without its first client listens for others.
                 return record.endsWithClient ? .abandoned : nil
             }
-            tasks.addTask { await live() }
-            while let result = await tasks.next() {
-                guard let ending = result else { continue }
-                await finish(ending)
-                // The last words to a client must not wait for one that does not read.
-                tasks.addTask {
-                    try? await Task.sleep(for: .seconds(2))
-                    return .abandoned
-                }
-                _ = await tasks.next()
-                tasks.cancelAll()
-                return ending
-            }
-            return .abandoned
-        }
-        if case .failed(let reason) = ending { EventLog(home).append(.init(.crash, id, name: record.name, detail: reason)) }
-    }
-
-    private var id: SandboxID { directory.id }
-
-    /// Listens for clients and keeps a machine running, until it ends and is not to be started again.
-    private func live() async -> Ending {
-        await withTaskGroup(of: Ending?.self) { tasks in
             if !record.endsWithClient {
                 tasks.addTask {
                     do { try await listen() } catch is CancellationError { return nil } catch {
@@ -80,14 +60,23 @@ public struct Supervisor: Sendable {
                 }
             }
             tasks.addTask { await keepRunning() }
-            while let result = await tasks.next() {
-                guard let ending = result else { continue }
-                tasks.cancelAll()
-                return ending
+            var ending = Ending.abandoned
+            for await case let result? in tasks {
+                ending = result
+                break
             }
-            return .abandoned
+            await finish(ending)
+            tasks.cancelAll()
         }
     }
+
+    /// Stops the sandbox in good order, as when the host goes down; one that ends with its client ends at once.
+    public func stop() async {
+        let grace: UInt32 = record.endsWithClient ? 0 : 5_000
+        await session.order(.stop(graceMilliseconds: grace, reason: "its supervisor was told to end"))
+    }
+
+    private var id: SandboxID { directory.id }
 
     /// Starts machines one after the other, as the sandbox's ``RestartPolicy`` says.
     private func keepRunning() async -> Ending {
@@ -96,7 +85,7 @@ public struct Supervisor: Sendable {
         while true {
             let begun = ContinuousClock.now
             let ending = await runMachine(restarts: restarts)
-            guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasActive else { return ending }
+            guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasReady else { return ending }
             // A machine that went on for a while has earned a quick restart.
             if begun.duration(to: .now) > .seconds(10) { wait = .milliseconds(100) }
             restarts += 1
@@ -109,7 +98,7 @@ public struct Supervisor: Sendable {
 
     private func wantsRestart(after ending: Ending, _ restarts: Int) -> Bool {
         switch (ending, record.restart) {
-        case (.stopped, _), (.abandoned, _), (_, .never), (.mainEnded(0), .onFailure): false
+        case (.stopped, _), (.abandoned, _), (_, .never), (.mainEnded(0, _), .onFailure): false
         case (_, .onFailure(let most)): restarts < most
         case (_, .always): true
         }
@@ -119,7 +108,8 @@ public struct Supervisor: Sendable {
         switch ending {
         case .stopped(let reason): reason
         case .failed(let reason): reason
-        case .mainEnded, .abandoned: nil
+        case .mainEnded(_, let reason): reason
+        case .abandoned: nil
         }
     }
 
@@ -127,26 +117,30 @@ public struct Supervisor: Sendable {
 
     /// Tells clients and the files how the sandbox ended.
     private func finish(_ ending: Ending) async {
-        let wasReady = await session.wasActive
-        if record.removesItself || !wasReady && isFirstStart {
+        let wasReady = await session.wasReady
+        if record.removesItself || !wasReady && isFirstLife {
             directory.removeFiles()
         } else {
             try? FileTree.removeFile(directory.engine)
             var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.stopped)
             life.status = if case .failed = ending { .crashed } else { .stopped }
             life.reason = reason(of: ending)
-            if case .mainEnded(let status) = ending { life.exitStatus = status }
+            if case .mainEnded(let status, _) = ending { life.exitStatus = status }
             life.ended = Int64(time(nil))
             life.supervisor = nil
             note(life, durable: true)
         }
-        if case .failed = ending {} else { EventLog(home).append(.init(.stop, id, name: record.name, detail: reason(of: ending))) }
+        let isCrash = if case .failed = ending { true } else { false }
+        let event = EventLog.Event(isCrash ? .crash : .stop, id, name: record.name, detail: reason(of: ending))
+        EventLog(home).append(event)
         await session.end(reason(of: ending) ?? (wasReady ? nil : "the sandbox was ended before it was ready"))
-    }
-
-    /// Whether the sandbox has never been ready in an earlier life.
-    private var isFirstStart: Bool {
-        ((try? RecordFile.read(SandboxLife.self, from: directory.life))?.started) == nil
+        // The last words must not wait for a client that does not read them.
+        let patience = Task {
+            do { try await Task.sleep(for: .seconds(2)) } catch { return }
+            await session.stopWaitingForClients()
+        }
+        await session.waitForClients()
+        patience.cancel()
     }
 
     func note(_ life: SandboxLife, durable: Bool = false) {
