@@ -51,6 +51,8 @@ let package = Package(
         .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
+        .target(
+            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol], swiftSettings: strict),
         // Floor 3
         .target(
             name: "RegistryClient",
@@ -82,7 +84,7 @@ let package = Package(
             name: "Supervisor",
             dependencies: [
                 "Control", "DiskImage", "Engine", "ForeignText", "ImageStore", "LinuxSystem", "SandboxState",
-                agentProtocol,
+                "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables

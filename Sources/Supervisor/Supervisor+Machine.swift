@@ -172,10 +172,6 @@ extension Supervisor {
         _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        guard let first = try await received.next() else { return try await agentGone(console) }
-        guard case .ready(let version) = try GuestMessage(first) else { throw ProtocolError.unexpected(first.kind) }
-        guard version == ProtocolVersion.current else { throw SupervisorError.wrongVersion(version) }
-        await mark("agent ready")
         try await outbound.write(try HostMessage.configure(identity()).frame())
         guard let second = try await received.next() else { return try await agentGone(console) }
         switch try GuestMessage(second) {
