@@ -30,6 +30,7 @@ extension Supervisor {
                 machine.kill()
             }
             await session.machineEnded()
+            HostLimits(record.limits, directory).release()
             return ending
         } catch {
             return Task.isCancelled ? .abandoned : .failed("\(error)")
@@ -201,6 +202,9 @@ extension Supervisor {
         let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
+            mounts: record.scratch.enumerated().map { index, path in
+                .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
+            },
             limits: .init(processes: record.limits.processes))
     }
 }
