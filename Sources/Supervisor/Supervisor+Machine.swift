@@ -151,9 +151,11 @@ extension Supervisor {
                 }
                 tasks.addTask {
                     do {
+                        async let isKept: Void = keepFiles()
                         var received = inbound.makeAsyncIterator()
                         try await configure(&received, outbound, console)
                         await mark("configured")
+                        try await isKept
                         await session.activate(queue, main: record.main)
                         announce(restarts: restarts)
                         while let frame = try await received.next() { try await session.receive(frame) }
@@ -180,6 +182,13 @@ extension Supervisor {
         case .refused(let reason): throw SupervisorError.refused(reason)
         default: throw ProtocolError.unexpected(second.kind)
         }
+    }
+
+    /// Brings the files of a sandbox that outlives its client to the disk, while the machine wakes.
+    private func keepFiles() async throws {
+        if record.endsWithClient || !isFirstLife { return }
+        let directory = directory
+        try await NIOThreadPool.singleton.runIfActive { try directory.synchronize() }
     }
 
     /// Makes it known that processes can be started.

@@ -18,7 +18,7 @@ public struct Supervisor: Sendable {
     let group: any EventLoopGroup
     let session: Session
     /// Whether the sandbox has never been ready in an earlier life.
-    private let isFirstLife: Bool
+    let isFirstLife: Bool
 
     /// Supervises the sandbox of `record`.
     public init(_ record: SandboxRecord, _ directory: SandboxDirectory, in home: Home, on group: any EventLoopGroup) {

@@ -129,7 +129,10 @@ struct NewSandboxStart {
         let record = try sandbox.record(main: main, kernel: options.kernelPath(), installation)
         let lock = try SandboxDirectory.create(record, in: home)
         let directory = SandboxDirectory(try id(record), in: home)
-        do { try RecordFile.write(SandboxLife(.created), to: directory.life, durable: true) } catch {
+        do {
+            try directory.synchronize()
+            try RecordFile.write(SandboxLife(.created), to: directory.life, durable: true)
+        } catch {
             directory.remove()
             throw error
         }
