@@ -132,10 +132,13 @@ extension Supervisor {
         defer { timer?.cancel() }
         for await isIdle in await session.idleness {
             timer?.cancel()
-            timer = !isIdle ? nil : Task {
-                do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
-                await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
-            }
+            timer =
+                !isIdle
+                ? nil
+                : Task {
+                    do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
+                    await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
+                }
         }
         return nil
     }

@@ -85,7 +85,9 @@ public struct Supervisor: Sendable {
         while true {
             let begun = ContinuousClock.now
             let ending = await runMachine(restarts: restarts)
-            guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasReady else { return ending }
+            guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasReady else {
+                return ending
+            }
             // A machine that went on for a while has earned a quick restart.
             if begun.duration(to: .now) > .seconds(10) { wait = .milliseconds(100) }
             restarts += 1

@@ -15,7 +15,8 @@ import Template
 struct TemplateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sandpiper template", abstract: "Manage the frozen machines that sandboxes are forks of.",
-        discussion: "They are made when they are first needed; nothing is lost by removing one but the second it takes.",
+        discussion:
+            "They are made when they are first needed; nothing is lost by removing one but the second it takes.",
         subcommands: [Build.self, List.self, Verify.self, Remove.self, Prune.self])
 
     /// Runs with these arguments, and ends the process.
@@ -94,8 +95,10 @@ struct TemplateCommand: AsyncParsableCommand {
                     ("\(entry.cpus)", 4), ("\(ByteSize(bytes: entry.memory))", 6), (entry.accelerator, 8),
                     ("\(entry.diskUsage >> 20)m", 5), (Self.date(entry.lastUse), 0),
                 ]
-                print(entry.name, cells.map { $0 + String(repeating: " ", count: max(0, $1 - $0.count)) }
-                    .joined(separator: "  "), separator: "  ")
+                print(
+                    entry.name,
+                    cells.map { $0 + String(repeating: " ", count: max(0, $1 - $0.count)) }
+                        .joined(separator: "  "), separator: "  ")
             }
         }
 

@@ -86,7 +86,9 @@ struct Create: ParsableCommand {
             : JobSpecification(
                 arguments: sandbox.arguments, environment: defaults.environment,
                 workingDirectory: defaults.workingDirectory, user: defaults.user)
-        if noStart { try start.made(sandbox, main: main, options) } else {
+        if noStart {
+            try start.made(sandbox, main: main, options)
+        } else {
             try start.detached(sandbox, main: main, options)
         }
     }
