@@ -47,8 +47,8 @@ let package = Package(
         .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem"], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
-        .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         // Floor 2
+        .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(
@@ -60,6 +60,10 @@ let package = Package(
                 "ForeignText", "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
+            swiftSettings: strict),
+        .target(
+            name: "ControlClient",
+            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol],
             swiftSettings: strict),
         // Floor 4
         .target(
@@ -87,12 +91,15 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser,
+                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                agentProtocol, argumentParser,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor",
-            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            dependencies: [
+                "Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", "Template", argumentParser,
+            ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
@@ -136,7 +143,7 @@ let package = Package(
         .testTarget(
             name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["LinuxSystem", "sandpiper"], swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "sandpiper"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["LinuxSystem", subprocess],

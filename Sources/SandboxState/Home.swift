@@ -39,6 +39,7 @@ public enum StateError: Error, CustomStringConvertible {
     case nameInUse(SandboxName, SandboxID)
     case noSuchSandbox(String)
     case ambiguous(String)
+    case isOwned(SandboxID)
     case inaccessible(path: String, reason: String)
     case notInstalled(what: String, looked: String)
 
@@ -50,6 +51,7 @@ public enum StateError: Error, CustomStringConvertible {
         case .nameInUse(let name, let id): "the name '\(name)' is in use by sandbox \(id); choose another"
         case .noSuchSandbox(let text): "there is no sandbox '\(text)'"
         case .ambiguous(let text): "'\(text)' is the start of more than one sandbox's id; write more of it"
+        case .isOwned(let id): "sandbox \(id) is running, or being started or removed"
         case .inaccessible(let path, let reason): "\(path): \(reason)"
         case .notInstalled(let what, let looked): "the \(what) is not at \(looked); run 'make build', or reinstall"
         }

@@ -14,10 +14,13 @@ public enum HostMessage: Equatable, Sendable {
     case signal(stream: UInt32, UInt8)
     /// Changes the size of the process's terminal.
     case resize(stream: UInt32, TerminalSize)
+    /// Ends all processes, at first kindly, for so many milliseconds, then writes everything to disk, unmounts and turns
+    /// the machine off.
+    case shutdown(graceMilliseconds: UInt32)
+    /// Asks what the guest uses; answered by ``GuestMessage/measured(_:)``.
+    case measure
     /// Sets the wall clock, to nanoseconds since 1970-01-01 00:00 UTC: the guest's own stands still while it does.
     case setClock(UInt64)
-    /// Ends all processes, writes everything to disk, unmounts and turns the machine off.
-    case shutdown
 
     /// Reads a message from a frame that came from the host.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -45,11 +48,12 @@ public enum HostMessage: Equatable, Sendable {
             let size = TerminalSize(rows: try reader.unsigned16(), columns: try reader.unsigned16())
             try reader.finish()
             self = .resize(stream: frame.stream, size)
+        case .shutdown: self = .shutdown(graceMilliseconds: try Self.number(frame.payload))
+        case .measure: self = .measure
         case .setClock:
             var reader = ByteReader(frame.payload)
             self = .setClock(try reader.unsigned64())
             try reader.finish()
-        case .shutdown: self = .shutdown
         default: throw .unexpected(frame.kind)
         }
     }
@@ -77,10 +81,13 @@ public enum HostMessage: Equatable, Sendable {
             writer.unsigned16(size.rows)
             writer.unsigned16(size.columns)
             return Frame(.resize, stream: stream, payload: writer.bytes)
+        case .shutdown(let milliseconds):
+            writer.unsigned32(milliseconds)
+            return Frame(.shutdown, payload: writer.bytes)
+        case .measure: return Frame(.measure)
         case .setClock(let time):
             writer.unsigned64(time)
             return Frame(.setClock, payload: writer.bytes)
-        case .shutdown: return Frame(.shutdown)
         }
     }
 
@@ -114,6 +121,8 @@ public enum GuestMessage: Equatable, Sendable {
     case exited(stream: UInt32, ExitStatus)
     /// Everything is on disk and unmounted; the machine turns off.
     case stopped
+    /// What the guest uses.
+    case measured(GuestMeasures)
 
     /// Reads a message from a frame that came from the agent.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -150,6 +159,10 @@ public enum GuestMessage: Equatable, Sendable {
             self = .exited(
                 stream: frame.stream, ExitStatus(bySignal ? .signal(value) : .code(value), timedOut: timedOut))
         case .stopped: self = .stopped
+        case .measured:
+            var reader = ByteReader(frame.payload)
+            self = .measured(try GuestMeasures(&reader))
+            try reader.finish()
         default: throw .unexpected(frame.kind)
         }
     }
@@ -193,6 +206,9 @@ public enum GuestMessage: Equatable, Sendable {
             writer.boolean(status.timedOut)
             return Frame(.exited, stream: stream, payload: writer.bytes)
         case .stopped: return Frame(.stopped)
+        case .measured(let measures):
+            measures.encode(into: &writer)
+            return Frame(.measured, payload: writer.bytes)
         }
     }
 }
@@ -202,10 +218,11 @@ extension Frame {
     /// frames of byte streams name a channel, and kinds without a payload have none.
     func checkAddress() throws(ProtocolError) {
         switch kind {
-        case .ready, .configured, .refused, .stopped, .configure, .setClock, .shutdown, .sandboxReady, .sandboxFailed, .timing,
+        case .ready, .configured, .refused, .stopped, .measured, .configure, .shutdown, .measure, .setClock,
+            .sandboxReady, .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
-        case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize:
+        case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize, .reply, .request, .attach:
             guard stream != 0 else { throw .badField("stream") }
         }
         switch kind {
@@ -213,7 +230,7 @@ extension Frame {
         default: guard channel == .input else { throw .badField("channel") }
         }
         switch kind {
-        case .stopped, .shutdown, .end: guard payload.isEmpty else { throw .trailingBytes }
+        case .stopped, .measure, .end: guard payload.isEmpty else { throw .trailingBytes }
         default: break
         }
     }

@@ -87,7 +87,8 @@ public final class Agent {
     private func handle(_ message: HostMessage) throws(AgentError) {
         switch (message, state) {
         case (.configure(let configuration), .waiting): configure(configuration)
-        case (.shutdown, _): beginShutdown(tellsStopped: true)
+        case (.shutdown(let grace), _): beginShutdown(tellsStopped: true, grace: UInt64(grace))
+        case (.measure, .serving): port.send(.measured(Measurement.take()))
         case (.setClock(let time), .serving): try Identity.setClock(time)
         case (.start(let stream, let specification), .serving(let processes, _)):
             processes.start(specification, as: stream)
@@ -117,11 +118,11 @@ public final class Agent {
 
     // MARK: The end
 
-    private func beginShutdown(tellsStopped: Bool) {
+    private func beginShutdown(tellsStopped: Bool, grace: UInt64 = 2_000) {
         guard shutdown == nil else { return }
         self.tellsStopped = tellsStopped
         if case .serving(let processes, _) = state { processes.isClosing = true }
-        shutdown = Shutdown(loop: loop)
+        shutdown = Shutdown(loop: loop, grace: grace)
         reaper.check()
     }
 

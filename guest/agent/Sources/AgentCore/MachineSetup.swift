@@ -22,7 +22,7 @@ struct MachineSetup {
             try KernelFile.set("/sys/fs/cgroup/sandbox/pids.max", to: "\(limits.processes)")
         }
         if limits.openFiles > 1_048_576 { try KernelFile.set("/proc/sys/fs/nr_open", to: "\(limits.openFiles)") }
-        for mount in configuration.mounts { try MachineSetup.mount(mount, in: root) }
+        for mount in configuration.mounts { try MachineSetup.mount(mount, in: rootFileSystem) }
 
         let files = UInt64(limits.openFiles)
         surroundings = ProcessTable.Surroundings(
@@ -69,9 +69,12 @@ struct MachineSetup {
         if !root.exists("/etc/mtab") { symlinkat("/proc/self/mounts", etc.number, "mtab") }
     }
 
-    private static func mount(_ mount: MachineConfiguration.Mount, in root: RootDirectory) throws(AgentError) {
+    private static func mount(_ mount: MachineConfiguration.Mount, in fileSystem: RootFileSystem) throws(AgentError) {
         guard mount.target.hasPrefix("/") else { throw .refused("the mount target \(mount.target) is not absolute") }
-        let target = try root.makeDirectories(mount.target)
+        let target = try fileSystem.root.makeDirectories(mount.target)
+        if mount.type == MachineConfiguration.Mount.scratch {
+            return try fileSystem.bindScratch(mount.source, to: target, named: mount.target)
+        }
         var prepared = FileSystemMount(
             type: mount.type, source: mount.source, target: mount.target, options: mount.options,
             readOnly: mount.readOnly)

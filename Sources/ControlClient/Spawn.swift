@@ -5,8 +5,13 @@ import LinuxSystem
 private let newSession: Int16 = 0x80
 
 /// Starts a program with these descriptors under these numbers, and stderr, and with no signal blocked.
-/// - Parameter inNewSession: whether it is out of reach of the terminal's signals.
-func spawn(_ arguments: [String], _ descriptors: [(Descriptor, Int32)], inNewSession: Bool) throws -> pid_t {
+/// - Parameters:
+///   - arguments: the vector; its first element is the program's path.
+///   - inNewSession: whether it is out of reach of the terminal's signals.
+/// - Throws: `SystemError`.
+public func spawn(
+    _ arguments: [String], _ descriptors: [(Descriptor, Int32)], inNewSession: Bool
+) throws(SystemError) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
