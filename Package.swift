@@ -97,7 +97,9 @@ let package = Package(
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor",
-            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            dependencies: [
+                "Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", "Template", argumentParser,
+            ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",

@@ -35,7 +35,9 @@ public struct JobLog {
 
     /// Adds bytes of the job.
     /// - Throws: ``SystemError`` when the disk is full; what was given is lost then, the log stays whole.
-    public mutating func append(_ channel: Channel, _ bytes: [UInt8], at time: UInt64 = HostClock.wall) throws(SystemError) {
+    public mutating func append(_ channel: Channel, _ bytes: [UInt8], at time: UInt64 = HostClock.wall)
+        throws(SystemError)
+    {
         var rest = bytes[...]
         repeat {
             let part = rest.prefix(Self.longest)
@@ -169,7 +171,8 @@ public struct JobLogReader {
         while got < count {
             let result = bytes.withUnsafeMutableBytes { buffer in
                 Result { () throws(SystemError) in
-                    try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[got...]), at: offset + Int64(got))
+                    try file.read(
+                        into: UnsafeMutableRawBufferPointer(rebasing: buffer[got...]), at: offset + Int64(got))
                 }
             }
             let part = try result.get()

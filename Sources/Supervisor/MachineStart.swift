@@ -16,18 +16,22 @@ extension Supervisor {
         await mark("disks ready")
         let template = try await TemplateStore(home: home.path).template(
             for: TemplateSpecification(
-                cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel, initramfs: record.initramfs),
+                cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel,
+                initramfs: record.initramfs),
             on: engine)
         await mark("template found")
         let machine = try await QEMUMachine.start(
-            template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine)
+            template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine
+        )
         let description = machine.description
-        try RecordFile.write(
-            EngineRecord(
-                engine: description.engine, accelerator: description.accelerator.rawValue, reason: engine.notice,
-                binary: description.binary, pid: description.pid, walls: description.walls.standing.map(\.rawValue),
-                missingWalls: description.walls.gaps.map { "\($0.wall.rawValue): \($0.reason)" }),
-            to: directory.engine)
+        var engineRecord = EngineRecord(
+            engine: description.engine, accelerator: description.accelerator.rawValue, reason: engine.notice,
+            binary: description.binary, pid: description.pid, walls: description.walls.standing.map(\.rawValue),
+            missingWalls: description.walls.gaps.map { "\($0.wall.rawValue): \($0.reason)" })
+        engineRecord.missingLimits = HostLimits(record.limits, directory).hold(description.pid)
+        engineRecord.memory = template.memory
+        engineRecord.template = template.name
+        try RecordFile.write(engineRecord, to: directory.engine)
         return machine
     }
 
