@@ -53,6 +53,8 @@ let package = Package(
         .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
+        .target(
+            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol], swiftSettings: strict),
         // Floor 3
         .target(
             name: "RegistryClient",
@@ -84,7 +86,7 @@ let package = Package(
             name: "Supervisor",
             dependencies: [
                 "Control", "DiskImage", "Engine", "ForeignText", "ImageStore", "LinuxSystem", "SandboxState",
-                agentProtocol,
+                "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables
@@ -97,7 +99,9 @@ let package = Package(
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor",
-            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            dependencies: [
+                "Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", "Template", argumentParser,
+            ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",

@@ -14,6 +14,12 @@ public struct EngineFinder: Sendable {
         /// What was found out about KVM.
         public var kvm: KVMState
 
+        /// The processor that a guest sees, as QEMU names it.
+        public var processor: String {
+            // A guest that is told of fast string moves copies with them, and they are the slowest moves to emulate.
+            accelerator == .kvm ? "host" : "max,-erms,-fsrm"
+        }
+
         /// One line for the user that says what runs and why; `nil` on KVM, where there is nothing to say.
         public var notice: String? {
             accelerator == .kvm ? nil : "emulating the processor, because \(kvm); code runs 10 to 20 times slower"

@@ -14,6 +14,12 @@ public struct EngineRecord: Codable, Equatable, Sendable {
     public var walls: [String]
     /// Those that this host does not offer, each with the reason.
     public var missingWalls: [String]
+    /// Limits on the host's processors and disk that were asked for and do not hold, each with the reason.
+    public var missingLimits: [String] = []
+    /// Memory that the machine has, in bytes: what was asked for, rounded up to a size that templates come in.
+    public var memory: Int64 = 0
+    /// The template that the machine is a fork of.
+    public var template: String?
 
     /// Makes a record.
     public init(

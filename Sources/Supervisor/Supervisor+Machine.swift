@@ -30,6 +30,7 @@ extension Supervisor {
                 machine.kill()
             }
             await session.machineEnded()
+            HostLimits(record.limits, directory).release()
             return ending
         } catch {
             return Task.isCancelled ? .abandoned : .failed("\(error)")
@@ -131,10 +132,13 @@ extension Supervisor {
         defer { timer?.cancel() }
         for await isIdle in await session.idleness {
             timer?.cancel()
-            timer = !isIdle ? nil : Task {
-                do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
-                await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
-            }
+            timer =
+                !isIdle
+                ? nil
+                : Task {
+                    do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
+                    await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
+                }
         }
         return nil
     }
@@ -150,9 +154,11 @@ extension Supervisor {
                 }
                 tasks.addTask {
                     do {
+                        async let isKept: Void = keepFiles()
                         var received = inbound.makeAsyncIterator()
                         try await configure(&received, outbound, console)
                         await mark("configured")
+                        try await isKept
                         await session.activate(queue, main: record.main)
                         announce(restarts: restarts)
                         while let frame = try await received.next() { try await session.receive(frame) }
@@ -172,10 +178,6 @@ extension Supervisor {
         _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        guard let first = try await received.next() else { return try await agentGone(console) }
-        guard case .ready(let version) = try GuestMessage(first) else { throw ProtocolError.unexpected(first.kind) }
-        guard version == ProtocolVersion.current else { throw SupervisorError.wrongVersion(version) }
-        await mark("agent ready")
         try await outbound.write(try HostMessage.configure(identity()).frame())
         guard let second = try await received.next() else { return try await agentGone(console) }
         switch try GuestMessage(second) {
@@ -183,6 +185,13 @@ extension Supervisor {
         case .refused(let reason): throw SupervisorError.refused(reason)
         default: throw ProtocolError.unexpected(second.kind)
         }
+    }
+
+    /// Brings the files of a sandbox that outlives its client to the disk, while the machine wakes.
+    private func keepFiles() async throws {
+        if record.endsWithClient || !isFirstLife { return }
+        let directory = directory
+        try await NIOThreadPool.singleton.runIfActive { try directory.synchronize() }
     }
 
     /// Makes it known that processes can be started.
@@ -205,6 +214,9 @@ extension Supervisor {
         let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
+            mounts: record.scratch.enumerated().map { index, path in
+                .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
+            },
             limits: .init(processes: record.limits.processes))
     }
 }

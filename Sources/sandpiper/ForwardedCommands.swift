@@ -11,7 +11,7 @@ enum ForwardedCommands {
         (Logout.self, "sandpiper-image"), (Load.self, "sandpiper-image"), (Save.self, "sandpiper-image"),
         (Images.self, "sandpiper-image"), (History.self, "sandpiper-image"), (Tag.self, "sandpiper-image"),
         (RemoveImage.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
-        (Doctor.self, "sandpiper-supervisor"),
+        (Template.self, "sandpiper-supervisor"), (Doctor.self, "sandpiper-supervisor"),
     ]
 
     /// The types that stand for the commands.
@@ -75,6 +75,11 @@ private struct RemoveImage: ParsableCommand {
 
 private struct DiskUsage: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "df", abstract: "Show what takes the disk.")
+}
+
+private struct Template: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Manage the frozen machines that sandboxes are forks of.")
 }
 
 private struct Doctor: ParsableCommand {

@@ -40,12 +40,21 @@ public final class QEMUMachine: Machine {
                 ?? .prepare("the engine's channels", error as? SystemError ?? SystemError("prepare"))
         }
         let (process, walls) = try await QEMUProcess.start(
-            launch.jail, control: launch.control, messages: launch.messages)
+            launch.jail, control: launch.control, messages: launch.messages, first: launch.firstCommands)
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
-        return QEMUMachine(
+        let machine = QEMUMachine(
             description, agentPort: launch.agentPort, console: launch.console, messages: process.messages,
             process: process)
+        // A fork finds the carrier as it was when the machine was frozen.
+        if specification.network, !specification.isFork {
+            do { try await process.execute("set_link", #"{"name":"network-device","up":false}"#) } catch {
+                machine.kill()
+                let last = await machine.waitForExit().lastMessages
+                throw .control(command: "set_link", reason: last.isEmpty ? "\(error)" : last)
+            }
+        }
+        return machine
     }
 
     /// Stops the processors by QMP's `stop`.
@@ -53,6 +62,13 @@ public final class QEMUMachine: Machine {
 
     /// Lets the processors run by QMP's `cont`.
     public func resume() async throws(EngineError) { try await process.execute("cont") }
+
+    /// Stops the processors and has QEMU write its devices' state by QMP's `migrate`.
+    public func freeze(to state: Descriptor) async throws(EngineError) {
+        try await process.execute("stop")
+        try await process.execute("getfd", #"{"fdname":"state"}"#, passing: state)
+        try await process.execute("migrate", #"{"uri":"fd:state"}"#, until: "MIGRATION")
+    }
 
     /// Ends QEMU in good order by QMP's `quit`.
     public func stop() async throws(EngineError) { try await process.execute("quit") }
@@ -70,6 +86,7 @@ public final class QEMUMachine: Machine {
         let console: Descriptor
         let control: Descriptor
         let messages: Descriptor
+        let firstCommands: [QEMUCommandLine.Command]
 
         init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine) throws {
             let pipe = try Descriptor.pipe()
@@ -82,8 +99,11 @@ public final class QEMUMachine: Machine {
             let firmware = try Descriptor(opening: engine.firmware)
             let program = ELFProgram(try Descriptor(opening: engine.binary))
             var specification = specification
-            specification.kernel = try Self.readableByAll(specification.kernel)
-            specification.initramfs = try Self.readableByAll(specification.initramfs)
+            if case .boot(let kernel, let initramfs, let memory) = specification.origin {
+                specification.origin = .boot(
+                    kernel: try Self.readableByAll(kernel), initramfs: try Self.readableByAll(initramfs),
+                    memory: memory)
+            }
             let line = try QEMUCommandLine(
                 specification, engine: engine, firmware: firmware, channels: channels,
                 sandbox: program.libraries.contains { $0.hasPrefix("libseccomp.so") })
@@ -92,7 +112,8 @@ public final class QEMUMachine: Machine {
                 binary: engine.binary, arguments: line.arguments, descriptors: line.descriptors,
                 reopened: line.reopened, accelerator: engine.accelerator, fileLimit: specification.diskLimit,
                 memoryLimit: specification.memory + overhead + QEMUCommandLine.translationCache,
-                userNumber: specification.userNumber)
+                userNumber: specification.userNumber, answerToOpens: line.answerToOpens)
+            firstCommands = line.firstCommands
             agentPort = agent.0
             self.console = console.0
             self.control = control.0

@@ -34,6 +34,10 @@ public struct MachineConfiguration: Equatable, Sendable {
         /// Whether writing is refused.
         public var readOnly: Bool
 
+        /// The type of a directory that lies on the writable disk itself and not in the overlay; its source is a number
+        /// that tells it from others.
+        public static let scratch = "scratch"
+
         /// Makes a mount.
         public init(type: String, source: String, target: String, options: String = "", readOnly: Bool = false) {
             self.type = type

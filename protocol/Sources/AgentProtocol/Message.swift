@@ -207,7 +207,8 @@ extension Frame {
     /// frames of byte streams name a channel, and kinds without a payload have none.
     func checkAddress() throws(ProtocolError) {
         switch kind {
-        case .ready, .configured, .refused, .stopped, .measured, .configure, .shutdown, .measure, .sandboxReady, .sandboxFailed, .timing,
+        case .ready, .configured, .refused, .stopped, .measured, .configure, .shutdown, .measure, .sandboxReady,
+            .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
         case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize, .reply, .request, .attach:

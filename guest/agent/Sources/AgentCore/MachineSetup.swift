@@ -18,7 +18,7 @@ struct MachineSetup {
         try MachineSetup.writeFiles(in: root, configuration)
         try MachineSetup.setKernelParameters(openFiles: configuration.limits.openFiles)
         try AgentError.check("bring up the loopback interface") { agent_bring_up("lo") }
-        for mount in configuration.mounts { try MachineSetup.mount(mount, in: root) }
+        for mount in configuration.mounts { try MachineSetup.mount(mount, in: rootFileSystem) }
 
         let files = UInt64(configuration.limits.openFiles)
         surroundings = ProcessTable.Surroundings(
@@ -139,9 +139,12 @@ struct MachineSetup {
         if openFiles > 1_048_576 { try KernelFile.set("/proc/sys/fs/nr_open", to: "\(openFiles)") }
     }
 
-    private static func mount(_ mount: MachineConfiguration.Mount, in root: RootDirectory) throws(AgentError) {
+    private static func mount(_ mount: MachineConfiguration.Mount, in fileSystem: RootFileSystem) throws(AgentError) {
         guard mount.target.hasPrefix("/") else { throw .refused("the mount target \(mount.target) is not absolute") }
-        let target = try root.makeDirectories(mount.target)
+        let target = try fileSystem.root.makeDirectories(mount.target)
+        if mount.type == MachineConfiguration.Mount.scratch {
+            return try fileSystem.bindScratch(mount.source, to: target, named: mount.target)
+        }
         var prepared = FileSystemMount(
             type: mount.type, source: mount.source, target: mount.target, options: mount.options,
             readOnly: mount.readOnly)

@@ -64,6 +64,20 @@ struct RootFileSystem {
         try AgentError.check("set the mode of the root") { chmod("/disk/upper", status.st_mode & 0o7777) }
     }
 
+    /// Shows a directory of the writable disk itself at `target`, outside the overlay: overlays can be made on it.
+    /// - Parameter name: tells it from others; it keeps its content as long as the disk.
+    func bindScratch(_ name: String, to target: Descriptor, named path: String) throws(AgentError) {
+        guard !name.isEmpty, name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            throw .refused("'\(name)' is no number of a scratch directory")
+        }
+        let parent = "/proc/self/fd/\(first.number)/disk/scratch"
+        if mkdir(parent, 0o700) < 0 && errno != EEXIST { throw .system("make the scratch directories", errno) }
+        if mkdir("\(parent)/\(name)", 0o755) < 0 && errno != EEXIST { throw .system("make a scratch directory", errno) }
+        try AgentError.check("show a scratch directory at \(path)") {
+            Glibc.mount("\(parent)/\(name)", "/proc/self/fd/\(target.number)", nil, UInt(MS_BIND), nil)
+        }
+    }
+
     /// Leaves the sandbox's root and unmounts everything of it; all its processes must be gone.
     /// - Throws: when the disk could be made neither unmounted nor read-only.
     func unmount() throws(AgentError) {
