@@ -24,6 +24,7 @@ let package = Package(
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
+        .library(name: "SandboxState", targets: ["SandboxState"]),
     ],
     dependencies: [
         .package(path: "protocol"),
@@ -38,6 +39,7 @@ let package = Package(
         // Floor 0
         .target(name: "CLinux"),
         .target(name: "ForeignText", swiftSettings: strict),
+        .target(name: "TextLayout", swiftSettings: strict),
         .target(name: "LinuxSystem", dependencies: ["CLinux", "ForeignText"], swiftSettings: strict),
         .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CZstd"),
@@ -92,7 +94,7 @@ let package = Package(
             name: "sandpiper",
             dependencies: [
                 "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
-                agentProtocol, argumentParser,
+                "TextLayout", agentProtocol, argumentParser,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
@@ -105,10 +107,11 @@ let package = Package(
             name: "sandpiper-image",
             dependencies: [
                 "ForeignText", "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
-                "SandboxState", argumentParser,
+                "SandboxState", "TextLayout", argumentParser,
             ],
             swiftSettings: strict),
         // Tests
+        .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(
@@ -139,11 +142,13 @@ let package = Package(
             name: "ImageExportTests",
             dependencies: ["Compression", "DiskImage", "Hashing", "ImageExport", "ImageStore", "LinuxSystem", "OCI"],
             swiftSettings: strict),
-        .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
+        .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
             name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "sandpiper"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
+            swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["LinuxSystem", subprocess],

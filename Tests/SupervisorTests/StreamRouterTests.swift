@@ -99,7 +99,7 @@ import Testing
     @Test("a client cannot configure or shut down the machine")
     mutating func notForClients() throws {
         #expect(throws: ProtocolError.unexpected(.shutdown)) {
-            try router.receive(HostMessage.shutdown.frame(), from: 0)
+            try router.receive(HostMessage.shutdown(graceMilliseconds: 0).frame(), from: 0)
         }
     }
 

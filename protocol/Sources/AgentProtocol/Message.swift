@@ -14,13 +14,13 @@ public enum HostMessage: Equatable, Sendable {
     case signal(stream: UInt32, UInt8)
     /// Changes the size of the process's terminal.
     case resize(stream: UInt32, TerminalSize)
+    /// Sets the wall clock, to nanoseconds since 1970-01-01 00:00 UTC: the guest's own stands still while it does.
+    case setClock(UInt64)
     /// Ends all processes, at first kindly, for so many milliseconds, then writes everything to disk, unmounts and turns
     /// the machine off.
     case shutdown(graceMilliseconds: UInt32)
     /// Asks what the guest uses; answered by ``GuestMessage/measured(_:)``.
     case measure
-    /// Sets the wall clock, to nanoseconds since 1970-01-01 00:00 UTC: the guest's own stands still while it does.
-    case setClock(UInt64)
 
     /// Reads a message from a frame that came from the host.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -48,12 +48,12 @@ public enum HostMessage: Equatable, Sendable {
             let size = TerminalSize(rows: try reader.unsigned16(), columns: try reader.unsigned16())
             try reader.finish()
             self = .resize(stream: frame.stream, size)
-        case .shutdown: self = .shutdown(graceMilliseconds: try Self.number(frame.payload))
-        case .measure: self = .measure
         case .setClock:
             var reader = ByteReader(frame.payload)
             self = .setClock(try reader.unsigned64())
             try reader.finish()
+        case .shutdown: self = .shutdown(graceMilliseconds: try Self.number(frame.payload))
+        case .measure: self = .measure
         default: throw .unexpected(frame.kind)
         }
     }
@@ -81,13 +81,13 @@ public enum HostMessage: Equatable, Sendable {
             writer.unsigned16(size.rows)
             writer.unsigned16(size.columns)
             return Frame(.resize, stream: stream, payload: writer.bytes)
+        case .setClock(let time):
+            writer.unsigned64(time)
+            return Frame(.setClock, payload: writer.bytes)
         case .shutdown(let milliseconds):
             writer.unsigned32(milliseconds)
             return Frame(.shutdown, payload: writer.bytes)
         case .measure: return Frame(.measure)
-        case .setClock(let time):
-            writer.unsigned64(time)
-            return Frame(.setClock, payload: writer.bytes)
         }
     }
 
@@ -218,7 +218,7 @@ extension Frame {
     /// frames of byte streams name a channel, and kinds without a payload have none.
     func checkAddress() throws(ProtocolError) {
         switch kind {
-        case .ready, .configured, .refused, .stopped, .measured, .configure, .shutdown, .measure, .setClock,
+        case .ready, .configured, .refused, .stopped, .measured, .configure, .setClock, .shutdown, .measure,
             .sandboxReady, .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
