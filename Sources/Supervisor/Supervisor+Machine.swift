@@ -218,10 +218,6 @@ extension Supervisor {
         let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
-<<<<<<< HEAD
-            // Locally administered, of one station.
-=======
->>>>>>> main
             mac: [0x02] + (0..<5).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)

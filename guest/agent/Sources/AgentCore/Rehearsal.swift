@@ -8,7 +8,7 @@ import Glibc
 enum Rehearsal {
     /// Rehearses; nothing remains of it but memory that is ready.
     static func run() {
-        mlockall(Int32(MCL_CURRENT.rawValue))
+        mlockall(MCL_CURRENT)
         munlockall()
         let configuration = MachineConfiguration(
             entropy: [UInt8](repeating: 0, count: 32), wallClock: 0, hostName: "a", machineID: "b",
