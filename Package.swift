@@ -50,7 +50,7 @@ let package = Package(
         // Floor 1
         .target(name: "OCI", dependencies: ["ForeignText"], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem", tar], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),

@@ -29,6 +29,11 @@ extension FileServer {
             return .bytes(try producer.next(min(max(Int(count), 1), FileFrame.maximumContent)))
         case .createFile(let path, let options):
             try open(id) { () throws(FileCallError) in .writing(try FileWriting(path, options, in: tree)) }
+        case .openArchive(let path, let name, let follows):
+            return .status(try openArchive(path, name: name, followsLinks: follows, id))
+        case .extractArchive(let path, let options):
+            let directory = try tree.openDirectory(path)
+            try open(id) { .writing(ArchiveWriting(into: directory, options)) }
         case .write(let handle, let bytes):
             guard case .writing(let consumer) = items[handle] else { throw Self.notOpen }
             try consumer.write(bytes)
@@ -36,7 +41,7 @@ extension FileServer {
             guard case .writing(let consumer) = items.removeValue(forKey: handle) else { throw Self.notOpen }
             try consumer.finish()
         case .close(let handle):
-            guard items.removeValue(forKey: handle) != nil else { throw Self.notOpen }
+            try close(handle)
         case .makeDirectory(let path, let mode, let parents): try makeDirectory(path, mode, parents: parents)
         case .move(let path, let newPath, let replaces): try move(path, to: newPath, replaces: replaces)
         case .copy(let path, let newPath, let replaces):
@@ -59,6 +64,11 @@ extension FileServer {
         case .readLink(let path):
             let place = try tree.place(of: path)
             return .bytes(try place.directory.target(of: place.name))
+        case .watch(let path, let recursive):
+            try open(id) { () throws(FileCallError) in
+                .watch(try TreeWatch(path, in: tree, recursive: recursive))
+            }
+        case .nextEvents(let handle): return try nextEvents(handle, id)
         default: return try carryOutOnAttributes(request, id)
         }
         return .done

@@ -19,6 +19,7 @@ public final class FileServer {
         case directory(DirectoryPages)
         case reading(any ByteProducer)
         case writing(any ByteConsumer)
+        case watch(TreeWatch)
     }
 
     let tree: GuestTree
@@ -28,6 +29,8 @@ public final class FileServer {
     private let output: Int32
     private var decoder = FileFrameDecoder()
     private var responses: [UInt8] = []
+    /// Requests for events that have not happened yet: the watch's handle, and the request's number.
+    private var waiting: [FileRequest.Handle: UInt32] = [:]
 
     /// Serves what is below a directory.
     /// - Parameters:
@@ -74,8 +77,44 @@ public final class FileServer {
         responses.removeAll(keepingCapacity: responses.capacity <= 2 * Self.mostWaiting)
     }
 
-    /// Waits until there is input.
-    private func waitForInput() throws {}
+    /// Waits until there is input, and meanwhile answers those who wait for events.
+    private func waitForInput() throws(FileCallError) {
+        while !waiting.isEmpty {
+            let handles = Array(waiting.keys)
+            var descriptors = [pollfd(fd: input, events: Int16(POLLIN), revents: 0)]
+            for handle in handles {
+                guard case .watch(let watch) = items[handle] else { continue }
+                descriptors.append(pollfd(fd: watch.inotify.number, events: Int16(POLLIN), revents: 0))
+            }
+            try FileCallError.check("wait for requests") { poll(&descriptors, nfds_t(descriptors.count), -1) }
+            for (handle, descriptor) in zip(handles, descriptors.dropFirst()) where descriptor.revents != 0 {
+                guard let id = waiting.removeValue(forKey: handle) else { continue }
+                answer(id, .nextEvents(handle))
+            }
+            try flush()
+            if descriptors[0].revents != 0 { return }
+        }
+    }
+
+    /// Events of a watch.
+    /// - Returns: `nil` when there are none yet; then the request is answered when there are.
+    func nextEvents(_ handle: FileRequest.Handle, _ id: UInt32) throws(FileCallError) -> FileResponse? {
+        guard case .watch(let watch) = items[handle] else { throw Self.notOpen }
+        guard waiting[handle] == nil else {
+            throw FileCallError("wait for events", code: EBUSY, detail: "somebody waits for them already")
+        }
+        let events = try watch.take()
+        if !events.isEmpty { return .events(events) }
+        waiting[handle] = id
+        return nil
+    }
+
+    /// Closes what is open under a handle; who waits for its events waits no longer.
+    func close(_ handle: FileRequest.Handle) throws(FileCallError) {
+        guard items.removeValue(forKey: handle) != nil else { throw Self.notOpen }
+        guard let id = waiting.removeValue(forKey: handle) else { return }
+        respond(id, .failed(FileFailure(code: ECANCELED, message: "the watch was closed")))
+    }
 
     private func answer(_ id: UInt32, _ request: FileRequest) {
         do throws(FileCallError) {
