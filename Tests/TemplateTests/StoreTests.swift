@@ -96,7 +96,8 @@ import Testing
         #expect(workshop.store.prune(to: 0) == [second.name])
     }
 
-    @Test("has few sizes of memory", arguments: [(1, 128), (128, 128), (129, 256), (512, 512), (513, 1024), (3000, 4096)])
+    @Test(
+        "has few sizes of memory", arguments: [(1, 128), (128, 128), (129, 256), (512, 512), (513, 1024), (3000, 4096)])
     func ladder(_ wanted: Int64, _ size: Int64) {
         #expect(MemoryLadder.size(holding: wanted << 20) == size << 20)
     }

@@ -31,7 +31,8 @@ enum Conversations {
     /// One of each message of the guest.
     static func guestFrames() throws -> [(String, Frame)] {
         let messages: [(String, GuestMessage)] = [
-            ("ready", .ready(version: ProtocolVersion.current)), (
+            ("ready", .ready(version: ProtocolVersion.current)),
+            (
                 "configured",
                 .configured(
                     Confirmation(

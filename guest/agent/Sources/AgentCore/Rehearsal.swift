@@ -27,7 +27,8 @@ enum Rehearsal {
         let confirmation = Confirmation(
             hostName: "a", machineID: "b", bootID: "c", mac: configuration.mac, wallClock: 1, addresses: ["d"])
         for message in [
-            GuestMessage.configured(confirmation), .started(stream: 1, pid: 1), .exited(stream: 1, ExitStatus(.code(0))),
+            GuestMessage.configured(confirmation), .started(stream: 1, pid: 1),
+            .exited(stream: 1, ExitStatus(.code(0))),
         ] { _ = try? message.frame() }
         _ = FileSystemMount(type: "tmpfs", source: "tmpfs", target: "/", options: "ro,size=1m", readOnly: true)
         _ = ProcessEnvironment(configuration.environment, specification.environment)
