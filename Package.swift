@@ -102,8 +102,9 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
                 "TextLayout", agentProtocol, argumentParser,
+                fileProtocol,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
