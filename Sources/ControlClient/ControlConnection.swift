@@ -38,7 +38,9 @@ public final class ControlConnection: Sendable {
     /// - Throws: `ProtocolError` when the message is too long, `SystemError`.
     public func send(_ message: ClientMessage) throws {
         let bytes = try message.frame().encoded
-        do { try sending.withLock { _ in try socket.write(bytes) } } catch let error as SystemError where error.number == EPIPE {}
+        do { try sending.withLock { _ in try socket.write(bytes) } } catch let error as SystemError
+            where error.number == EPIPE
+        {}
     }
 
     /// Waits for bytes and returns the messages they complete; `nil` when the supervisor has hung up.
