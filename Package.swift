@@ -136,6 +136,9 @@ let package = Package(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
             swiftSettings: strict),
         .testTarget(
+            name: "TemplateTests", dependencies: ["Engine", "LinuxSystem", "Template", agentProtocol],
+            swiftSettings: strict),
+        .testTarget(
             name: "RegistryClientTests",
             dependencies: [
                 "Hashing", "LinuxSystem", "OCI", "RegistryClient", subprocess,
