@@ -24,6 +24,7 @@ let package = Package(
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
+        .library(name: "Sandpiper", targets: ["Sandpiper"]),
     ],
     dependencies: [
         .package(path: "protocol"),
@@ -87,6 +88,14 @@ let package = Package(
                 "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
+        // Floor 5
+        .target(
+            name: "Sandpiper",
+            dependencies: [
+                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                agentProtocol,
+            ] + nio,
+            swiftSettings: strict),
         // Executables
         .executableTarget(
             name: "sandpiper",
@@ -142,6 +151,8 @@ let package = Package(
             name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
         .testTarget(name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "sandpiper"], swiftSettings: strict),
+        .testTarget(
+            name: "SandpiperTests", dependencies: ["LinuxSystem", "Sandpiper", subprocess], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["LinuxSystem", subprocess],
