@@ -29,6 +29,7 @@ let package = Package(
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
+        .library(name: "Sandpiper", targets: ["Sandpiper"]),
     ],
     dependencies: [
         .package(path: "protocol"),
@@ -96,6 +97,14 @@ let package = Package(
             dependencies: [
                 "Control", "DiskImage", "Engine", "ForeignText", "ImageStore", "LinuxSystem", "SandboxState",
                 "Template", agentProtocol,
+            ] + nio,
+            swiftSettings: strict),
+        // Floor 5
+        .target(
+            name: "Sandpiper",
+            dependencies: [
+                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                agentProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables
@@ -168,6 +177,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SandpiperTests", dependencies: ["LinuxSystem", "Sandpiper", subprocess], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["LinuxSystem", subprocess],
