@@ -21,7 +21,7 @@ extension Supervisor {
         await mark("supervisor started")
         do {
             let console = try ConsoleLog(path: directory.console)
-            let machine = try await startMachine()
+            guard let machine = try await startUnlessOrdered() else { return .stopped(reason: nil) }
             await mark("engine started")
             // Whatever ends the tasks below ends the machine first, since one of them waits for it.
             let ending = await withTaskCancellationHandler {
@@ -35,6 +35,24 @@ extension Supervisor {
         } catch {
             return Task.isCancelled ? .abandoned : .failed("\(error)")
         }
+    }
+
+    /// Starts the machine, which may take long: a template may have to be made first. `nil` when the sandbox is to end.
+    private func startUnlessOrdered() async throws -> (any Machine)? {
+        await session.renewOrders()
+        let machine = try await withThrowingTaskGroup(of: (any Machine)?.self) { tasks in
+            tasks.addTask { try await startMachine() }
+            tasks.addTask {
+                _ = await nextOrder()
+                return nil
+            }
+            let first = try await tasks.next() ?? nil
+            tasks.cancelAll()
+            if first == nil { while let late = await tasks.nextResult() { (try? late.get())?.kill() } }
+            return first
+        }
+        await session.renewOrders()
+        return machine
     }
 
     private func run(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async -> Ending {
@@ -109,6 +127,14 @@ extension Supervisor {
         await session.shutDown(graceMilliseconds: grace)
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { _ = await machine.waitForExit() }
+            tasks.addTask {
+                for await case .kill in await session.orders {
+                    machine.kill()
+                    return
+                }
+                // Cancelled: the machine has ended.
+                _ = await machine.waitForExit()
+            }
             tasks.addTask {
                 try? await Task.sleep(for: .milliseconds(Int64(grace) + Int64(Self.patience)))
                 machine.kill()
