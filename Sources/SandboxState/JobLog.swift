@@ -92,6 +92,13 @@ public struct JobLogReader {
         public var channel: JobLog.Channel
         /// What was written.
         public var bytes: [UInt8]
+
+        /// Makes a record.
+        public init(time: UInt64, channel: JobLog.Channel, bytes: [UInt8]) {
+            self.time = time
+            self.channel = channel
+            self.bytes = bytes
+        }
     }
 
     private let path: String
@@ -111,17 +118,12 @@ public struct JobLogReader {
     public mutating func record() throws(SystemError) -> Record? {
         while true {
             if file == nil, try !open() { return nil }
-            if let record = try read() {
-                next += 1
-                return record
-            }
+            if let record = try read() { return record }
             // At the end of this file: go on when there is a newer one, and this one got nothing more meanwhile.
             guard try isSuperseded() else { return nil }
-            if let record = try read() {
-                next += 1
-                return record
-            }
-            file = nil
+            if let record = try read() { return record }
+            // It stays open until then, so that its inode's number is not given to the newer one.
+            guard try open() else { return nil }
         }
     }
 
@@ -163,6 +165,7 @@ public struct JobLogReader {
         }
         guard let text = try Self.bytes(file, Int(length), at: offset + Int64(JobLog.headerSize)) else { return nil }
         offset += Int64(JobLog.headerSize) + Int64(length)
+        next &+= 1
         return Record(time: time, channel: channel, bytes: text)
     }
 

@@ -17,7 +17,8 @@ public struct SandboxDirectory: Sendable {
         self.home = home
     }
 
-    var path: String { "\(home.sandboxes)/\(id)" }
+    /// The directory that holds its files; ``socketDirectory`` is another.
+    public var path: String { "\(home.sandboxes)/\(id)" }
     var runPath: String { "\(home.run)/\(id)" }
     var lock: String { runPath + "/lock" }
     /// The ``SandboxRecord``.

@@ -10,7 +10,7 @@ enum ForwardedCommands {
         (Pull.self, "sandpiper-image"), (Push.self, "sandpiper-image"), (Login.self, "sandpiper-image"),
         (Logout.self, "sandpiper-image"), (Load.self, "sandpiper-image"), (Save.self, "sandpiper-image"),
         (Images.self, "sandpiper-image"), (History.self, "sandpiper-image"), (Tag.self, "sandpiper-image"),
-        (RemoveImage.self, "sandpiper-image"), (Prune.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
+        (RemoveImage.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
         (Template.self, "sandpiper-supervisor"), (Doctor.self, "sandpiper-supervisor"),
     ]
 
@@ -71,10 +71,6 @@ private struct Tag: ParsableCommand {
 
 private struct RemoveImage: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "rmi", abstract: "Remove images.")
-}
-
-private struct Prune: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Remove images without a name, or all unused ones.")
 }
 
 private struct DiskUsage: ParsableCommand {
