@@ -55,7 +55,8 @@ extension Supervisor {
         return machine
     }
 
-    private func run(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async -> Ending {
+    /// Serves clients and agent of a machine until it ends.
+    func run(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async -> Ending {
         await withTaskGroup(of: Ending?.self) { tasks in
             // The end of the console is not the end of the machine: waitForExit tells that, and how.
             tasks.addTask {
@@ -185,8 +186,9 @@ extension Supervisor {
                         try await configure(&received, outbound, console)
                         await mark("configured")
                         try await isKept
-                        await session.activate(queue, main: record.main)
+                        // Whoever hears that it is ready finds it written down.
                         announce(restarts: restarts)
+                        await session.activate(queue, main: record.main)
                         while let frame = try await received.next() { try await session.receive(frame) }
                         try await agentGone(console)
                     } catch let error as ProtocolError {
