@@ -160,14 +160,15 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
-            name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
+            name: "SupervisorTests",
+            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["LinuxSystem", subprocess],
+            dependencies: ["LinuxSystem", "SandboxState", subprocess],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
