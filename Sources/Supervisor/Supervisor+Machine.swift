@@ -178,12 +178,16 @@ extension Supervisor {
         _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        try await outbound.write(try HostMessage.configure(identity()).frame())
-        guard let second = try await received.next() else { return try await agentGone(console) }
-        switch try GuestMessage(second) {
-        case .configured: return
+        let identity = identity()
+        try await outbound.write(try HostMessage.configure(identity).frame())
+        guard let answer = try await received.next() else { return try await agentGone(console) }
+        switch try GuestMessage(answer) {
+        case .configured(let confirmation):
+            if let lacking = confirmation.confirms(identity) { throw SupervisorError.refused(lacking) }
+            // The machine's clock stood while it configured itself.
+            try await outbound.write(try HostMessage.setClock(HostClock.wall).frame())
         case .refused(let reason): throw SupervisorError.refused(reason)
-        default: throw ProtocolError.unexpected(second.kind)
+        default: throw ProtocolError.unexpected(answer.kind)
         }
     }
 
@@ -214,6 +218,7 @@ extension Supervisor {
         let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
+            mac: [0x02] + (0..<5).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
             },
