@@ -5,7 +5,8 @@ import Testing
 
 @Suite("A list of sandboxes") struct ListTests {
     private func entry(
-        _ name: String? = nil, image: String = "busybox", labels: [String: String] = [:], _ life: SandboxLife = .init(.running)
+        _ name: String? = nil, image: String = "busybox", labels: [String: String] = [:],
+        _ life: SandboxLife = .init(.running)
     ) -> SandboxEntry {
         let id = SandboxID()
         var record = SandboxRecord(
@@ -87,7 +88,9 @@ import Testing
 
     @Test(
         "of the processor holds where the engine's group grants no more",
-        arguments: [("50000 100000\n", true), ("60000 100000\n", false), ("max 100000\n", false), ("1 0", false), ("", false)])
+        arguments: [
+            ("50000 100000\n", true), ("60000 100000\n", false), ("max 100000\n", false), ("1 0", false), ("", false),
+        ])
     func processor(_ setting: String, _ holds: Bool) {
         let reports = LimitReport.all(limits, SandboxLife(.running), engine: engine) { $1 == "cpu.max" ? setting : nil }
         #expect(reports.first { $0.limit == "cpuPercent" }?.holds == holds)

@@ -62,7 +62,9 @@ import Testing
     @Test("on a terminal has no control characters, also where they come in two pieces")
     func terminal() {
         var filter = TerminalFilter()
-        let pieces: [[UInt8]] = [Array("a\u{1B}[2J\tü\r\n\u{7F}".utf8), [0xC2], [0x9B, 0x41, 0xC2], [0xA9], [0xC2, 0x85]]
+        let pieces: [[UInt8]] = [
+            Array("a\u{1B}[2J\tü\r\n\u{7F}".utf8), [0xC2], [0x9B, 0x41, 0xC2], [0xA9], [0xC2, 0x85],
+        ]
         let text = String(decoding: pieces.flatMap { filter.filter($0) }, as: UTF8.self)
         #expect(text == "a[2J\tü\nA©")
     }
@@ -179,7 +181,8 @@ import Testing
         arguments: [
             ["ps", "-aq"], ["ls", "--json", "--filter", "label=a=b", "--filter", "status=stopped"],
             ["logs", "-f", "-t", "-n", "5", "--since", "10m", "--until", "2026-01-01T00:00:00Z", "x"],
-            ["prune", "--sandboxes", "-f", "--until", "24h", "--filter", "label=x"], ["stats", "--no-stream", "--json"],
+            ["prune", "--sandboxes", "-f", "--until", "24h", "--filter", "label=x"],
+            ["stats", "--no-stream", "--json"],
         ])
     func sense(_ arguments: [String]) throws { _ = try Sandpiper.parseAsRoot(arguments) }
 }

@@ -121,7 +121,9 @@ import Testing
         #expect(try reader.record() == nil)
     }
 
-    @Test("an impossible length or channel is an error, not a trap", arguments: [(1, .max), (1, 65_537), (0, 1), (4, 1)] as [(UInt8, UInt32)])
+    @Test(
+        "an impossible length or channel is an error, not a trap",
+        arguments: [(1, .max), (1, 65_537), (0, 1), (4, 1)] as [(UInt8, UInt32)])
     func impossible(_ channel: UInt8, _ length: UInt32) throws {
         try write(0, [raw(2, 1, [9]), raw(channel, length, [9])])
         var reader = JobLogReader(path: path)
