@@ -5,6 +5,9 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 /// No shared library at all: what starts on the way of a sandbox saves the milliseconds of dynamic linking.
 let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
+let fileProtocol = Target.Dependency.product(name: "FileProtocol", package: "protocol")
+let tar = Target.Dependency.product(name: "Tar", package: "protocol")
+let treeArchive = Target.Dependency.product(name: "TreeArchive", package: "protocol")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -21,13 +24,17 @@ let package = Package(
         .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
         .library(name: "ForeignText", targets: ["ForeignText"]),
+        .library(name: "GuestFiles", targets: ["GuestFiles"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
+        .library(name: "SandboxState", targets: ["SandboxState"]),
         .library(name: "Sandpiper", targets: ["Sandpiper"]),
     ],
     dependencies: [
         .package(path: "protocol"),
+        // The sandbox's side of the file protocol, for the tests of the host's.
+        .package(path: "guest/agent"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -39,15 +46,19 @@ let package = Package(
         // Floor 0
         .target(name: "CLinux"),
         .target(name: "ForeignText", swiftSettings: strict),
+        .target(name: "TextLayout", swiftSettings: strict),
         .target(name: "LinuxSystem", dependencies: ["CLinux", "ForeignText"], swiftSettings: strict),
         .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CZstd"),
         // Floor 1
         .target(name: "OCI", dependencies: ["ForeignText"], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem"], swiftSettings: strict),
+        .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem", tar], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(
+            name: "GuestFiles", dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
+            swiftSettings: strict),
         // Floor 2
         .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
@@ -100,22 +111,26 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
-                agentProtocol, argumentParser,
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                "TextLayout", agentProtocol, argumentParser,
+                fileProtocol,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor",
-            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            dependencies: [
+                "Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", "Template", argumentParser,
+            ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
             dependencies: [
                 "ForeignText", "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
-                "SandboxState", argumentParser,
+                "SandboxState", "TextLayout", argumentParser,
             ],
             swiftSettings: strict),
         // Tests
+        .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(
@@ -128,6 +143,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TemplateTests", dependencies: ["Engine", "LinuxSystem", "Template", agentProtocol],
             swiftSettings: strict),
         .testTarget(
             name: "RegistryClientTests",
@@ -146,11 +164,19 @@ let package = Package(
             name: "ImageExportTests",
             dependencies: ["Compression", "DiskImage", "Hashing", "ImageExport", "ImageStore", "LinuxSystem", "OCI"],
             swiftSettings: strict),
-        .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
+        .testTarget(
+            name: "GuestFilesTests",
+            dependencies: [
+                "GuestFiles", "LinuxSystem", .product(name: "FileServer", package: "agent"), fileProtocol, treeArchive,
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
             name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "sandpiper"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
+            swiftSettings: strict),
         .testTarget(
             name: "SandpiperTests", dependencies: ["LinuxSystem", "Sandpiper", subprocess], swiftSettings: strict),
         .testTarget(

@@ -72,7 +72,7 @@ public struct MachineSpecification: Sendable {
     public var memory: Int64
     /// How it comes to life.
     public var origin: Origin
-    /// Whether it has a network device, which leads nowhere yet.
+    /// Whether it has a network device; see `QEMUMachine.network`.
     public var network: Bool
     /// The block devices, at most ``maximumDisks``.
     public var disks: [Disk]

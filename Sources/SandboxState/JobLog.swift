@@ -35,7 +35,9 @@ public struct JobLog {
 
     /// Adds bytes of the job.
     /// - Throws: ``SystemError`` when the disk is full; what was given is lost then, the log stays whole.
-    public mutating func append(_ channel: Channel, _ bytes: [UInt8], at time: UInt64 = HostClock.wall) throws(SystemError) {
+    public mutating func append(_ channel: Channel, _ bytes: [UInt8], at time: UInt64 = HostClock.wall)
+        throws(SystemError)
+    {
         var rest = bytes[...]
         repeat {
             let part = rest.prefix(Self.longest)
@@ -88,6 +90,13 @@ public struct JobLogReader {
         public var channel: JobLog.Channel
         /// What was written.
         public var bytes: [UInt8]
+
+        /// Makes a record.
+        public init(time: UInt64, channel: JobLog.Channel, bytes: [UInt8]) {
+            self.time = time
+            self.channel = channel
+            self.bytes = bytes
+        }
     }
 
     private let path: String
@@ -107,17 +116,12 @@ public struct JobLogReader {
     public mutating func record() throws(SystemError) -> Record? {
         while true {
             if file == nil, try !open() { return nil }
-            if let record = try read() {
-                next += 1
-                return record
-            }
+            if let record = try read() { return record }
             // At the end of this file: go on when there is a newer one, and this one got nothing more meanwhile.
             guard try isSuperseded() else { return nil }
-            if let record = try read() {
-                next += 1
-                return record
-            }
-            file = nil
+            if let record = try read() { return record }
+            // It stays open until then, so that its inode's number is not given to the newer one.
+            guard try open() else { return nil }
         }
     }
 
@@ -159,6 +163,7 @@ public struct JobLogReader {
         }
         guard let text = try Self.bytes(file, Int(length), at: offset + Int64(JobLog.headerSize)) else { return nil }
         offset += Int64(JobLog.headerSize) + Int64(length)
+        next &+= 1
         return Record(time: time, channel: channel, bytes: text)
     }
 
@@ -169,7 +174,8 @@ public struct JobLogReader {
         while got < count {
             let result = bytes.withUnsafeMutableBytes { buffer in
                 Result { () throws(SystemError) in
-                    try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[got...]), at: offset + Int64(got))
+                    try file.read(
+                        into: UnsafeMutableRawBufferPointer(rebasing: buffer[got...]), at: offset + Int64(got))
                 }
             }
             let part = try result.get()

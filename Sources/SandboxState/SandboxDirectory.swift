@@ -18,7 +18,8 @@ public struct SandboxDirectory: Sendable {
         self.home = home
     }
 
-    var path: String { "\(home.sandboxes)/\(id)" }
+    /// The directory that holds its files; ``socketDirectory`` is another.
+    public var path: String { "\(home.sandboxes)/\(id)" }
     var runPath: String { "\(home.run)/\(id)" }
     var lock: String { runPath + "/lock" }
     /// The ``SandboxRecord``.
@@ -66,13 +67,21 @@ public struct SandboxDirectory: Sendable {
         }
         do {
             try system { () throws(SystemError) in try FileTree.makeDirectory(directory.path) }
-            // What is kept must be there after a power cut; what goes with its client need not.
-            try RecordFile.write(record, to: directory.record, durable: !record.endsWithClient)
+            try RecordFile.write(record, to: directory.record)
         } catch {
             directory.remove()
             throw error
         }
         return lock
+    }
+
+    /// Brings a new sandbox to the disk: from now on it is there after a power cut too. Blocks.
+    public func synchronize() throws(StateError) {
+        try system { () throws(SystemError) in
+            try Descriptor(opening: record, O_RDWR).synchronize()
+            try FileTree.synchronizeDirectory(of: record)
+            try FileTree.synchronizeDirectory(of: path)
+        }
     }
 
     /// Becomes the owner of a sandbox that has none, to start, change or remove it.

@@ -26,7 +26,9 @@ struct HostControlGroup {
             let parent = mount + group
             let controllers = Self.text(parent + "/cgroup.subtree_control").split(separator: " ")
             let candidate = "\(parent)/sandpiper-\(name)"
-            if controllers.contains("cpu") || controllers.contains("io"), mkdir(candidate, 0o755) == 0 || errno == EEXIST {
+            if controllers.contains("cpu") || controllers.contains("io"),
+                mkdir(candidate, 0o755) == 0 || errno == EEXIST
+            {
                 path = candidate
                 return
             }

@@ -35,7 +35,8 @@ struct HostMeasures {
     /// The proportional set size from `/proc/PID/smaps_rollup`, or else the resident set.
     private static func memory(_ pid: Int32) -> UInt64 {
         for (file, name) in [("smaps_rollup", "Pss:"), ("status", "VmRSS:")] {
-            let text = String(decoding: (try? FileTree.read("/proc/\(pid)/\(file)", limit: 65_536)) ?? [], as: UTF8.self)
+            let text = String(
+                decoding: (try? FileTree.read("/proc/\(pid)/\(file)", limit: 65_536)) ?? [], as: UTF8.self)
             for line in text.split(separator: "\n") where line.hasPrefix(name) {
                 let words = line.split(separator: " ", omittingEmptySubsequences: true)
                 if words.count > 1, let kibibytes = UInt64(words[1]) { return kibibytes &* 1024 }

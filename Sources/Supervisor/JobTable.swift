@@ -27,7 +27,8 @@ struct JobTable {
 
     /// All jobs: those of earlier lives come from their records.
     var records: [JobRecord] {
-        JobDirectory.all(directory.jobs).filter { jobs[$0.number] == nil } + jobs.values.map(\.record)
+        JobDirectory.all(directory.jobs).filter { jobs[$0.number] == nil }
+            + jobs.values.map(\.record)
             .sorted { $0.number < $1.number }
     }
 

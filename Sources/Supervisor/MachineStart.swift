@@ -16,11 +16,13 @@ extension Supervisor {
         await mark("disks ready")
         let template = try await TemplateStore(home: home.path).template(
             for: TemplateSpecification(
-                cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel, initramfs: record.initramfs),
+                cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel,
+                initramfs: record.initramfs),
             on: engine)
         await mark("template found")
         let machine = try await QEMUMachine.start(
-            template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine)
+            template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine
+        )
         let description = machine.description
         var engineRecord = EngineRecord(
             engine: description.engine, accelerator: description.accelerator.rawValue, reason: engine.notice,

@@ -58,8 +58,10 @@ extension Supervisor {
 
     private static func isTrusted(_ channel: any NIOCore.Channel) async -> Bool {
         guard let provider = channel as? any SocketOptionProvider else { return false }
-        let peer: PeerCredentials? = try? await provider.unsafeGetSocketOption(level: .socket, name: .init(rawValue: SO_PEERCRED))
-            .get()
+        let peer: PeerCredentials? = try? await provider.unsafeGetSocketOption(
+            level: .socket, name: .init(rawValue: SO_PEERCRED)
+        )
+        .get()
         return peer.map { $0.uid == geteuid() || $0.uid == 0 } ?? false
     }
 }

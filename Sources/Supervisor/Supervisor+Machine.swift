@@ -132,10 +132,13 @@ extension Supervisor {
         defer { timer?.cancel() }
         for await isIdle in await session.idleness {
             timer?.cancel()
-            timer = !isIdle ? nil : Task {
-                do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
-                await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
-            }
+            timer =
+                !isIdle
+                ? nil
+                : Task {
+                    do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
+                    await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
+                }
         }
         return nil
     }
@@ -151,9 +154,11 @@ extension Supervisor {
                 }
                 tasks.addTask {
                     do {
+                        async let isKept: Void = keepFiles()
                         var received = inbound.makeAsyncIterator()
                         try await configure(&received, outbound, console)
                         await mark("configured")
+                        try await isKept
                         await session.activate(queue, main: record.main)
                         announce(restarts: restarts)
                         while let frame = try await received.next() { try await session.receive(frame) }
@@ -173,13 +178,24 @@ extension Supervisor {
         _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        try await outbound.write(try HostMessage.configure(identity()).frame())
-        guard let second = try await received.next() else { return try await agentGone(console) }
-        switch try GuestMessage(second) {
-        case .configured: return
+        let identity = identity()
+        try await outbound.write(try HostMessage.configure(identity).frame())
+        guard let answer = try await received.next() else { return try await agentGone(console) }
+        switch try GuestMessage(answer) {
+        case .configured(let confirmation):
+            if let lacking = confirmation.confirms(identity) { throw SupervisorError.refused(lacking) }
+            // The machine's clock stood while it configured itself.
+            try await outbound.write(try HostMessage.setClock(HostClock.wall).frame())
         case .refused(let reason): throw SupervisorError.refused(reason)
-        default: throw ProtocolError.unexpected(second.kind)
+        default: throw ProtocolError.unexpected(answer.kind)
         }
+    }
+
+    /// Brings the files of a sandbox that outlives its client to the disk, while the machine wakes.
+    private func keepFiles() async throws {
+        if record.endsWithClient || !isFirstLife { return }
+        let directory = directory
+        try await NIOThreadPool.singleton.runIfActive { try directory.synchronize() }
     }
 
     /// Makes it known that processes can be started.
@@ -202,6 +218,7 @@ extension Supervisor {
         let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
+            mac: [0x02] + (0..<5).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
             },

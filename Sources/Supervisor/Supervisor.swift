@@ -18,7 +18,7 @@ public struct Supervisor: Sendable {
     let group: any EventLoopGroup
     let session: Session
     /// Whether the sandbox has never been ready in an earlier life.
-    private let isFirstLife: Bool
+    let isFirstLife: Bool
 
     /// Supervises the sandbox of `record`.
     public init(_ record: SandboxRecord, _ directory: SandboxDirectory, in home: Home, on group: any EventLoopGroup) {
@@ -85,7 +85,9 @@ public struct Supervisor: Sendable {
         while true {
             let begun = ContinuousClock.now
             let ending = await runMachine(restarts: restarts)
-            guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasReady else { return ending }
+            guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasReady else {
+                return ending
+            }
             // A machine that went on for a while has earned a quick restart.
             if begun.duration(to: .now) > .seconds(10) { wait = .milliseconds(100) }
             restarts += 1

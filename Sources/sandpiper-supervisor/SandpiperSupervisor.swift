@@ -15,6 +15,9 @@ struct SandpiperSupervisor {
         if CommandLine.arguments.dropFirst().first == "doctor" {
             do { exit(try Doctor.run(Array(CommandLine.arguments.dropFirst(2)))) } catch { fail("\(error)") }
         }
+        if CommandLine.arguments.dropFirst().first == "template" {
+            await TemplateCommand.run(Array(CommandLine.arguments.dropFirst(2)))
+        }
         signal(SIGPIPE, SIG_IGN)
         guard let signals = try? SignalDescriptor([SIGTERM, SIGINT, SIGHUP]) else { fail("signals cannot be received") }
         guard CommandLine.arguments.count == 2, let id = SandboxID(CommandLine.arguments[1]) else {

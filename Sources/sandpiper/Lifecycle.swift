@@ -147,7 +147,9 @@ struct SignalName: ExpressibleByArgument {
         ]
         let upper = argument.uppercased()
         let name = upper.hasPrefix("SIG") ? String(upper.dropFirst(3)) : upper
-        guard let value = names[name].map({ UInt8($0) }) ?? UInt8(argument), (1...64).contains(value) else { return nil }
+        guard let value = names[name].map({ UInt8($0) }) ?? UInt8(argument), (1...64).contains(value) else {
+            return nil
+        }
         number = value
     }
 }

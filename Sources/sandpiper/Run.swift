@@ -86,7 +86,9 @@ struct Create: ParsableCommand {
             : JobSpecification(
                 arguments: sandbox.arguments, environment: defaults.environment,
                 workingDirectory: defaults.workingDirectory, user: defaults.user)
-        if noStart { try start.made(sandbox, main: main, options) } else {
+        if noStart {
+            try start.made(sandbox, main: main, options)
+        } else {
             try start.detached(sandbox, main: main, options)
         }
     }
@@ -129,7 +131,10 @@ struct NewSandboxStart {
         let record = try sandbox.record(main: main, kernel: options.kernelPath(), installation)
         let lock = try SandboxDirectory.create(record, in: home)
         let directory = SandboxDirectory(try id(record), in: home)
-        do { try RecordFile.write(SandboxLife(.created), to: directory.life, durable: true) } catch {
+        do {
+            try directory.synchronize()
+            try RecordFile.write(SandboxLife(.created), to: directory.life, durable: true)
+        } catch {
             directory.remove()
             throw error
         }

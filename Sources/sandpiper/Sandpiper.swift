@@ -11,8 +11,9 @@ struct Sandpiper: ParsableCommand {
         abstract: "Run untrusted code in microVMs made from container images.",
         version: "0.1.0",
         subcommands: [
-            Run.self, Create.self, Start.self, Stop.self, Restart.self, Kill.self, Remove.self, Exec.self,
-            Inspect.self, Logs.self,
+            Run.self, Create.self, Start.self, Stop.self, Restart.self, Kill.self, Remove.self, Exec.self, Attach.self,
+            Copy.self,
+            List.self, Inspect.self, Logs.self, Jobs.self, Wait.self, Rename.self, Stats.self, Events.self, Prune.self,
         ] + ForwardedCommands.all)
 
     static func main() {

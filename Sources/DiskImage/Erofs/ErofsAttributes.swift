@@ -1,3 +1,5 @@
+import Tar
+
 /// The extended attributes of an image as EROFS stores them: one that several inodes have stands once, in the shared
 /// area; any other beside its inode.
 struct ErofsAttributes {

@@ -1,3 +1,5 @@
+import Tar
+
 /// The sets of extended attributes of an image, each kept once.
 struct ImageAttributes {
     private(set) var sets: [[UInt8]] = []

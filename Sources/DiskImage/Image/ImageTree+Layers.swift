@@ -1,3 +1,5 @@
+import Tar
+
 /// Laying a layer over those below it (OCI image specification, "Applying Changesets").
 ///
 /// First all removals take effect, on what the layers below have, then the entries in their order. Where the parent of

@@ -1,3 +1,5 @@
+import Tar
+
 /// Finding a directory by its path, through symbolic links, inside the image.
 extension ImageTree {
     /// Symbolic links followed for one path, as in Linux.

@@ -1,4 +1,5 @@
 import Glibc
+import Tar
 
 /// Collects the records of a layer while its archive streams in.
 struct IndexEncoder {

@@ -1,3 +1,5 @@
+import Tar
+
 /// Proves that foreign bytes are an index that ``LayerWriter`` could have made.
 struct LayerIndexCheck {
     let bytes: UnsafeRawBufferPointer

@@ -1,4 +1,5 @@
 import Glibc
+import Tar
 
 /// Entries: files, directories, links, devices and whiteouts.
 extension LayerWriter {
@@ -57,13 +58,13 @@ extension LayerWriter {
         }
         let prefix = header.prefix
         if !prefix.isEmpty { return try clean(Array(prefix) + [EntryPath.slash] + Array(header.name), header) }
-        try EntryPath.clean(header.name, into: &path)
+        try EntryPath.cleanEntry(header.name, into: &path)
         return header.name.last == EntryPath.slash
     }
 
     private mutating func clean(_ name: [UInt8], _ header: TarHeader) throws(DiskImageError) -> Bool {
         try name.withUnsafeBufferPointer { buffer throws(DiskImageError) in
-            try EntryPath.clean(UnsafeRawBufferPointer(buffer), into: &path)
+            try EntryPath.cleanEntry(UnsafeRawBufferPointer(buffer), into: &path)
         }
         return name.last == EntryPath.slash
     }
@@ -150,7 +151,7 @@ extension LayerWriter {
         record.kind = .hardLink
         let raw = localAttributes.linkPath ?? longLink ?? Array(header.linkName)
         try raw.withUnsafeBufferPointer { buffer throws(DiskImageError) in
-            try EntryPath.clean(UnsafeRawBufferPointer(buffer), into: &target)
+            try EntryPath.cleanEntry(UnsafeRawBufferPointer(buffer), into: &target)
         }
         guard !target.isEmpty else { throw .entry(path, "a hard link to the root of the image") }
         try index.add(record, path: path, target: target)

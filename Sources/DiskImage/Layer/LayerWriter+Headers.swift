@@ -1,3 +1,5 @@
+import Tar
+
 /// Headers and extended headers: what comes next, and how long it is.
 extension LayerWriter {
     /// Handles one block of 512 bytes.

@@ -1,3 +1,5 @@
+import Tar
+
 /// A sparse file on its way from the archive to the data file.
 struct SparseEntry {
     var record: IndexRecord

@@ -1,4 +1,5 @@
 import LinuxSystem
+import Tar
 
 /// Turns the uncompressed tar archive of one image layer, given in pieces of any size as it arrives, into a data file
 /// and an index.

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import Tar
 
 /// Where the files of a tar archive lie, for an archive that is read by name and not from front to back.
 ///
@@ -78,7 +79,7 @@ public struct TarListing: Sendable {
     fileprivate static func clean(_ name: [UInt8]) throws(DiskImageError) -> [UInt8] {
         var path: [UInt8] = []
         try name.withUnsafeBufferPointer { bytes throws(DiskImageError) in
-            try EntryPath.clean(UnsafeRawBufferPointer(bytes), into: &path)
+            try EntryPath.cleanEntry(UnsafeRawBufferPointer(bytes), into: &path)
         }
         return path
     }

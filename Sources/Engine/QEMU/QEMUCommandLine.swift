@@ -31,6 +31,7 @@ struct QEMUCommandLine {
         var control: Descriptor
         var console: Descriptor
         var agent: Descriptor
+        var network: Descriptor?
     }
 
     /// - Parameter sandbox: whether the program has QEMU's own system call filter.
@@ -83,8 +84,8 @@ struct QEMUCommandLine {
         }
         arguments += ["-device", "virtio-rng-device"]
         for (index, disk) in specification.disks.enumerated() { try add(disk, index) }
-        if specification.network {
-            arguments += ["-netdev", "hubport,id=network,hubid=0"]
+        if let network = channels.network {
+            arguments += ["-netdev", "stream,id=network,server=off,addr.type=fd,addr.str=\(pass(network))"]
             arguments += ["-device", "virtio-net-device,id=network-device,netdev=network,host_mtu=65520"]
         }
     }

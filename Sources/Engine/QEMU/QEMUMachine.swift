@@ -11,17 +11,20 @@ public final class QEMUMachine: Machine {
     public let console: Descriptor
     /// QEMU's standard error.
     public let messages: Descriptor
+    /// The other end of the network device: Ethernet frames, each after its length in 4 bytes, big-endian.
+    public let network: Descriptor?
 
     private let process: QEMUProcess
 
     private init(
         _ description: MachineDescription, agentPort: Descriptor, console: Descriptor, messages: Descriptor,
-        process: QEMUProcess
+        network: Descriptor?, process: QEMUProcess
     ) {
         self.description = description
         self.agentPort = agentPort
         self.console = console
         self.messages = messages
+        self.network = network
         self.process = process
     }
 
@@ -45,16 +48,22 @@ public final class QEMUMachine: Machine {
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
         let machine = QEMUMachine(
             description, agentPort: launch.agentPort, console: launch.console, messages: process.messages,
-            process: process)
+            network: launch.network, process: process)
         // A fork finds the carrier as it was when the machine was frozen.
         if specification.network, !specification.isFork {
-            do { try await process.execute("set_link", #"{"name":"network-device","up":false}"#) } catch {
+            do { try await machine.setCarrier(false) } catch {
                 machine.kill()
                 let last = await machine.waitForExit().lastMessages
                 throw .control(command: "set_link", reason: last.isEmpty ? "\(error)" : last)
             }
         }
         return machine
+    }
+
+    /// Plugs the network device's cable in or out, as the guest sees it. It is out in a machine that has just started.
+    /// - Throws: ``EngineError``.
+    public func setCarrier(_ present: Bool) async throws(EngineError) {
+        try await process.execute("set_link", #"{"name":"network-device","up":\#(present)}"#)
     }
 
     /// Stops the processors by QMP's `stop`.
@@ -86,6 +95,7 @@ public final class QEMUMachine: Machine {
         let console: Descriptor
         let control: Descriptor
         let messages: Descriptor
+        let network: Descriptor?
         let firstCommands: [QEMUCommandLine.Command]
 
         init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine) throws {
@@ -93,9 +103,10 @@ public final class QEMUMachine: Machine {
             let control = try Descriptor.socketPair()
             let console = try Descriptor.socketPair()
             let agent = try Descriptor.socketPair()
+            let network = specification.network ? try Descriptor.socketPair() : nil
             let channels = QEMUCommandLine.Channels(
                 input: try Descriptor(opening: "/dev/null"), messages: pipe.write, control: control.1,
-                console: console.1, agent: agent.1)
+                console: console.1, agent: agent.1, network: network?.1)
             let firmware = try Descriptor(opening: engine.firmware)
             let program = ELFProgram(try Descriptor(opening: engine.binary))
             var specification = specification
@@ -115,6 +126,7 @@ public final class QEMUMachine: Machine {
                 userNumber: specification.userNumber, answerToOpens: line.answerToOpens)
             firstCommands = line.firstCommands
             agentPort = agent.0
+            self.network = network?.0
             self.console = console.0
             self.control = control.0
             messages = pipe.read

@@ -80,6 +80,7 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case resize = 35
     case shutdown = 36
     case measure = 37
+    case setClock = 38
     // Supervisor to client of the control socket, never on the agent's port.
     case sandboxReady = 64
     case sandboxFailed = 65
@@ -178,7 +179,7 @@ public struct FrameDecoder: Sendable {
 /// The version both sides must agree on; the agent sends it in ``GuestMessage/ready(_:)``.
 public enum ProtocolVersion {
     /// The version this code speaks.
-    public static let current: UInt32 = 1
+    public static let current: UInt32 = 2
 }
 
 /// Flow control: a sender may have this many unacknowledged bytes under way on each channel of a stream.

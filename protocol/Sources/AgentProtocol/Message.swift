@@ -14,6 +14,8 @@ public enum HostMessage: Equatable, Sendable {
     case signal(stream: UInt32, UInt8)
     /// Changes the size of the process's terminal.
     case resize(stream: UInt32, TerminalSize)
+    /// Sets the wall clock, to nanoseconds since 1970-01-01 00:00 UTC: the guest's own stands still while it does.
+    case setClock(UInt64)
     /// Ends all processes, at first kindly, for so many milliseconds, then writes everything to disk, unmounts and turns
     /// the machine off.
     case shutdown(graceMilliseconds: UInt32)
@@ -46,6 +48,10 @@ public enum HostMessage: Equatable, Sendable {
             let size = TerminalSize(rows: try reader.unsigned16(), columns: try reader.unsigned16())
             try reader.finish()
             self = .resize(stream: frame.stream, size)
+        case .setClock:
+            var reader = ByteReader(frame.payload)
+            self = .setClock(try reader.unsigned64())
+            try reader.finish()
         case .shutdown: self = .shutdown(graceMilliseconds: try Self.number(frame.payload))
         case .measure: self = .measure
         default: throw .unexpected(frame.kind)
@@ -75,6 +81,9 @@ public enum HostMessage: Equatable, Sendable {
             writer.unsigned16(size.rows)
             writer.unsigned16(size.columns)
             return Frame(.resize, stream: stream, payload: writer.bytes)
+        case .setClock(let time):
+            writer.unsigned64(time)
+            return Frame(.setClock, payload: writer.bytes)
         case .shutdown(let milliseconds):
             writer.unsigned32(milliseconds)
             return Frame(.shutdown, payload: writer.bytes)
@@ -94,8 +103,8 @@ public enum HostMessage: Equatable, Sendable {
 public enum GuestMessage: Equatable, Sendable {
     /// The machine has booted and waits to be configured; carries the agent's ``ProtocolVersion``.
     case ready(version: UInt32)
-    /// Every part of the configuration is in force.
-    case configured
+    /// Every part of the configuration is in force, as the confirmation shows.
+    case configured(Confirmation)
     /// The configuration could not be applied; one line says why. There is no sandbox.
     case refused(String)
     /// The process runs under this number in the guest.
@@ -121,7 +130,7 @@ public enum GuestMessage: Equatable, Sendable {
         try frame.checkAddress()
         switch frame.kind {
         case .ready: self = .ready(version: try HostMessage.number(frame.payload))
-        case .configured: self = .configured
+        case .configured: self = .configured(try Confirmation(decoding: frame.payload))
         case .refused:
             var reader = ByteReader(frame.payload)
             self = .refused(try reader.string())
@@ -166,7 +175,9 @@ public enum GuestMessage: Equatable, Sendable {
         case .ready(let version):
             writer.unsigned32(version)
             return Frame(.ready, payload: writer.bytes)
-        case .configured: return Frame(.configured)
+        case .configured(let confirmation):
+            confirmation.encode(into: &writer)
+            return try Frame(.configured, payload: writer.bytes).checked()
         case .refused(let reason):
             writer.string(reason)
             return try Frame(.refused, payload: writer.bytes).checked()
@@ -207,7 +218,8 @@ extension Frame {
     /// frames of byte streams name a channel, and kinds without a payload have none.
     func checkAddress() throws(ProtocolError) {
         switch kind {
-        case .ready, .configured, .refused, .stopped, .measured, .configure, .shutdown, .measure, .sandboxReady, .sandboxFailed, .timing,
+        case .ready, .configured, .refused, .stopped, .measured, .configure, .setClock, .shutdown, .measure,
+            .sandboxReady, .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
         case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize, .reply, .request, .attach:
@@ -218,7 +230,7 @@ extension Frame {
         default: guard channel == .input else { throw .badField("channel") }
         }
         switch kind {
-        case .configured, .stopped, .measure, .end: guard payload.isEmpty else { throw .trailingBytes }
+        case .stopped, .measure, .end: guard payload.isEmpty else { throw .trailingBytes }
         default: break
         }
     }

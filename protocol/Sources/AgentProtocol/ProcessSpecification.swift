@@ -14,7 +14,7 @@ public struct TerminalSize: Equatable, Sendable {
 
 /// A process to start in the sandbox.
 public struct ProcessSpecification: Equatable, Sendable {
-    /// Program and arguments; the program is looked up in `PATH` unless it holds a `/`. Never empty.
+    /// Program and arguments; the program is looked up in `PATH` unless it holds a `/`. Empty only with ``builtin``.
     public var arguments: [String]
     /// `NAME=VALUE` pairs over the machine's own environment.
     public var environment: [String]
@@ -32,6 +32,14 @@ public struct ProcessSpecification: Equatable, Sendable {
     public var resourceLimits: [ResourceLimit]
     /// The process and all that it started are killed after so many milliseconds; 0 means never.
     public var timeout: UInt64
+    /// What the process does instead of running a program, on pipes; `nil` runs the program.
+    public var builtin: Builtin?
+
+    /// What the agent can do in a process of its own, without a program of the image.
+    public enum Builtin: UInt8, Sendable, CaseIterable {
+        /// Serves the sandbox's files on stdin and stdout, in the language of the module `FileProtocol`.
+        case files = 1
+    }
 
     /// One limit as in setrlimit(2).
     public struct ResourceLimit: Equatable, Sendable {
@@ -54,7 +62,8 @@ public struct ProcessSpecification: Equatable, Sendable {
     public init(
         arguments: [String], environment: [String] = [], workingDirectory: String = "",
         makesWorkingDirectory: Bool = false, user: String = "", terminal: TerminalSize? = nil,
-        takesInput: Bool = false, resourceLimits: [ResourceLimit] = [], timeout: UInt64 = 0
+        takesInput: Bool = false, resourceLimits: [ResourceLimit] = [], timeout: UInt64 = 0,
+        builtin: Builtin? = nil
     ) {
         self.arguments = arguments
         self.environment = environment
@@ -65,12 +74,17 @@ public struct ProcessSpecification: Equatable, Sendable {
         self.takesInput = takesInput
         self.resourceLimits = resourceLimits
         self.timeout = timeout
+        self.builtin = builtin
+    }
+
+    /// A process that serves the sandbox's files as a user of the image, named as in ``user``.
+    public static func files(user: String = "") -> ProcessSpecification {
+        ProcessSpecification(arguments: [], user: user, takesInput: true, builtin: .files)
     }
 
     init(decoding payload: [UInt8]) throws(ProtocolError) {
         var reader = ByteReader(payload)
         arguments = try reader.list { reader throws(ProtocolError) in try reader.string() }
-        guard !arguments.isEmpty else { throw .badField("arguments") }
         environment = try reader.list { reader throws(ProtocolError) in try reader.string() }
         workingDirectory = try reader.string()
         makesWorkingDirectory = try reader.boolean()
@@ -86,6 +100,14 @@ public struct ProcessSpecification: Equatable, Sendable {
             return limit
         }
         timeout = try reader.unsigned64()
+        switch try reader.unsigned8() {
+        case 0:
+            builtin = nil
+            guard !arguments.isEmpty else { throw .badField("arguments") }
+        case let number:
+            builtin = Builtin(rawValue: number)
+            guard builtin != nil, terminal == nil else { throw .badField("builtin") }
+        }
         try reader.finish()
     }
 
@@ -107,5 +129,6 @@ public struct ProcessSpecification: Equatable, Sendable {
             writer.unsigned64(limit.hard)
         }
         writer.unsigned64(timeout)
+        writer.unsigned8(builtin?.rawValue ?? 0)
     }
 }

@@ -14,6 +14,7 @@ struct ChildStart {
     var streams: (input: Descriptor, output: Descriptor, error: Descriptor)
     var isTerminal: Bool
     var controlGroup: ControlGroups.Leaf?
+    var builtin: ProcessSpecification.Builtin?
 
     /// Forks the child. It goes on by itself; the report says how that went.
     func fork() throws(StartFailure) -> (pid: pid_t, report: StartReport) {
@@ -36,7 +37,7 @@ struct ChildStart {
                                     user: identity.user, group: identity.group, groups: groups.baseAddress,
                                     group_count: groups.count, limits: limits.baseAddress, limit_count: limits.count,
                                     control_group: controlGroup?.directory.number ?? -1,
-                                    report: report.writing.number)
+                                    builtin: builtin.map(ChildStart.function), report: report.writing.number)
                                 return agent_start_child(&child)
                             }
                         }
@@ -50,6 +51,13 @@ struct ChildStart {
         let about = StartReport(
             pipe: report.reading, program: arguments.first ?? "", directory: directory, user: identity.user)
         return (pid, about)
+    }
+
+    /// What a builtin is, for C.
+    private static func function(of builtin: ProcessSpecification.Builtin) -> @convention(c) () -> Int32 {
+        switch builtin {
+        case .files: { FileService.serve() }
+        }
     }
 }
 

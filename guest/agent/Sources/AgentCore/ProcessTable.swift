@@ -124,7 +124,8 @@ final class ProcessTable {
             arguments: specification.arguments, environment: environment, directory: directory,
             makesDirectory: specification.makesWorkingDirectory, identity: identity,
             limits: surroundings.limits + specification.resourceLimits,
-            streams: streams.child, isTerminal: streams.terminal != nil, controlGroup: leaf)
+            streams: streams.child, isTerminal: streams.terminal != nil, controlGroup: leaf,
+            builtin: specification.builtin)
         do throws(StartFailure) {
             let (pid, report) = try start.fork()
             let process = RunningProcess(stream: stream, pid: pid, streams: streams, leaf: leaf)

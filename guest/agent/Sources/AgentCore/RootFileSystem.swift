@@ -12,14 +12,17 @@ struct RootFileSystem {
     /// The sandbox's root.
     let root: RootDirectory
 
-    /// Mounts the disks with the given serial numbers and makes the result the root of this process.
-    init(imageDisk: String, upperDisk: String) throws(AgentError) {
-        first = try Descriptor.open("/", O_PATH | O_DIRECTORY)
+    /// Makes the directories to mount on, on the kernel's first root.
+    static func makePlaces() throws(AgentError) {
         for directory in ["/image", "/disk", "/sandbox"] {
             try AgentError.check("make \(directory)") { mkdir(directory, 0o755) }
         }
-        let image = try BlockDevice(serial: imageDisk)
-        let disk = try BlockDevice(serial: upperDisk)
+    }
+
+    /// Mounts the disks and makes the result the root of this process.
+    /// - Parameter first: the kernel's first root.
+    init(image: BlockDevice, upper disk: BlockDevice, first: Descriptor) throws(AgentError) {
+        self.first = first
         try FileSystemMount("erofs", at: "/image", source: image.path, flags: UInt(MS_RDONLY)).mount()
         // The lazy initialiser of inode tables would dirty every sandbox's disk for nothing.
         try FileSystemMount(
@@ -92,20 +95,20 @@ struct RootFileSystem {
     }
 }
 
-/// A disk, found by the serial number the host gave it.
+/// A disk of the machine.
 struct BlockDevice {
     let path: String
     /// Whether freed blocks can be given back to the host.
     let discards: Bool
 
-    /// Looks through all disks of the machine.
-    init(serial: String) throws(AgentError) {
+    /// All disks, by the serial numbers that the host gave them.
+    static func all() throws(AgentError) -> [String: BlockDevice] {
+        var disks: [String: BlockDevice] = [:]
         for name in try DirectoryListing.names(in: "/sys/block") {
-            guard KernelFile.text("/sys/block/\(name)/serial") == serial else { continue }
-            path = "/dev/\(name)"
-            discards = KernelFile.text("/sys/block/\(name)/queue/discard_max_bytes").map { $0 != "0" } ?? false
-            return
+            guard let serial = KernelFile.text("/sys/block/\(name)/serial") else { continue }
+            let most = KernelFile.text("/sys/block/\(name)/queue/discard_max_bytes")
+            disks[serial] = BlockDevice(path: "/dev/\(name)", discards: most.map { $0 != "0" } ?? false)
         }
-        throw .refused("the machine has no disk with the serial number \(serial)")
+        return disks
     }
 }

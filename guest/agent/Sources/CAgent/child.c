@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 // Everything from here to agent_start_child runs in the child between fork and exec: system calls and the stack,
-// nothing that allocates or locks.
+// nothing that allocates or locks. Only `builtin` may: the agent has one thread, so its copy holds no lock.
 
 static _Noreturn void fail(const struct agent_child *child, enum agent_stage stage, int error) {
     struct agent_report report = {.stage = stage, .error = error};
@@ -126,6 +126,12 @@ static _Noreturn void run(const struct agent_child *child) {
     if (syscall(SYS_setresgid, child->group, child->group, child->group) < 0) fail(child, AGENT_STAGE_IDENTITY, errno);
     if (syscall(SYS_setresuid, child->user, child->user, child->user) < 0) fail(child, AGENT_STAGE_IDENTITY, errno);
     if (refused != 0 && chdir(child->directory) < 0) fail(child, AGENT_STAGE_DIRECTORY, errno);
+
+    if (child->builtin != NULL) {
+        // With no descriptor but its three streams; the end of the report pipe says that it runs.
+        syscall(SYS_close_range, 3, ~0U, 0);
+        _exit(child->builtin());
+    }
 
     // Every descriptor of the agent is close-on-exec already; this holds even if one is forgotten.
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);

@@ -13,7 +13,7 @@ struct agent_limit {
 
 /// All that a new process needs, prepared before the fork so that the child only makes system calls.
 struct agent_child {
-    char *const *arguments;   // ends with NULL, never empty
+    char *const *arguments;   // ends with NULL, empty only with `builtin`
     char *const *environment; // ends with NULL
     const char *search_path;  // directories to look in when the program holds no '/'
     const char *directory;    // absolute
@@ -26,6 +26,7 @@ struct agent_child {
     const struct agent_limit *limits;
     size_t limit_count;
     int control_group; // directory of the cgroup to be born in, or -1
+    int (*builtin)(void); // runs in place of a program, in the copy of the caller; its result is the exit status
     int report;        // close-on-exec pipe that takes one agent_report if the program cannot be executed
 };
 

@@ -1,10 +1,10 @@
 /// Numbers in tar headers: octal text, or two's complement of base 256 when the first bit is set (GNU, star).
-enum TarNumber {
+public enum TarNumber {
     /// A field that holds no number, or one beyond 64 bits.
-    struct Invalid: Error {}
+    public struct Invalid: Error {}
 
     /// The number in a header field; 0 when the field is blank.
-    static func parse(_ field: UnsafeRawBufferPointer) throws(Invalid) -> Int64 {
+    public static func parse(_ field: UnsafeRawBufferPointer) throws(Invalid) -> Int64 {
         guard let first = field.first else { return 0 }
         if first & 0x80 != 0 { return try base256(field, negative: first & 0x40 != 0) }
         var value: Int64 = 0
@@ -37,7 +37,7 @@ enum TarNumber {
     }
 
     /// A decimal number without sign; `nil` for anything else or beyond 64 bits.
-    static func decimal(_ text: some Sequence<UInt8>) -> Int64? {
+    public static func decimal(_ text: some Sequence<UInt8>) -> Int64? {
         var value: Int64 = 0
         var digits = false
         for byte in text {
@@ -52,7 +52,7 @@ enum TarNumber {
     }
 
     /// A time of a pax header: seconds since 1970 with an optional sign and fraction, cut to nanoseconds.
-    static func time(_ text: UnsafeRawBufferPointer) -> (seconds: Int64, nanoseconds: UInt32)? {
+    public static func time(_ text: UnsafeRawBufferPointer) -> (seconds: Int64, nanoseconds: UInt32)? {
         let negative = text.first == UInt8(ascii: "-")
         let digits = negative ? text.dropFirst() : text[...]
         let point = digits.firstIndex(of: UInt8(ascii: "."))

@@ -1,16 +1,19 @@
 /// One 512-byte header block, in any dialect: v7, POSIX ustar (IEEE 1003.1-1988), GNU, star.
-struct TarHeader {
-    static let size = 512
+public struct TarHeader {
+    /// Bytes of a block.
+    public static let size = 512
 
     /// Always exactly ``size`` bytes, which makes the constant offsets below sound.
     private let block: UnsafeRawBufferPointer
 
-    enum Dialect { case v7, ustar, star, gnu }
-    let dialect: Dialect
+    /// Whose format it is, by the magic number; `v7` has none.
+    public enum Dialect: Sendable { case v7, ustar, star, gnu }
+    /// The dialect of this header.
+    public let dialect: Dialect
 
     /// Looks at a block of exactly ``size`` bytes that stays valid as long as this value is used; `nil` for another
     /// length.
-    init?(_ block: UnsafeRawBufferPointer) {
+    public init?(_ block: UnsafeRawBufferPointer) {
         guard block.count == Self.size else { return nil }
         self.block = block
         let magic = block.loadUnaligned(fromByteOffset: 257, as: UInt64.self).littleEndian
@@ -24,7 +27,7 @@ struct TarHeader {
     }
 
     /// Whether all bytes are zero, as in the two blocks that end an archive.
-    var isZero: Bool {
+    public var isZero: Bool {
         var bits: UInt64 = 0
         for offset in stride(from: 0, to: Self.size, by: 8) {
             bits |= block.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
@@ -33,7 +36,7 @@ struct TarHeader {
     }
 
     /// Whether the checksum matches, summed over unsigned bytes as POSIX wants or signed ones as some old tars did.
-    var hasValidChecksum: Bool {
+    public var hasValidChecksum: Bool {
         guard let stored = try? TarNumber.parse(field(148, 8)) else { return false }
         var lanes: UInt64 = 0  // four 16-bit sums: at most 64 × 2 × 255 each
         var negative = 0
@@ -51,11 +54,14 @@ struct TarHeader {
         return stored == sum || stored == sum - 256 * Int64(negative)
     }
 
-    var type: UInt8 { block[156] }
-    var name: UnsafeRawBufferPointer { text(0, 100) }
-    var linkName: UnsafeRawBufferPointer { text(157, 100) }
+    /// What kind of entry or extended header it is: a character.
+    public var type: UInt8 { block[156] }
+    /// The name field, up to its first NUL.
+    public var name: UnsafeRawBufferPointer { text(0, 100) }
+    /// The target of a link, up to its first NUL.
+    public var linkName: UnsafeRawBufferPointer { text(157, 100) }
     /// What stands before ``name``, joined by a slash; empty in dialects without such a field.
-    var prefix: UnsafeRawBufferPointer {
+    public var prefix: UnsafeRawBufferPointer {
         switch dialect {
         case .ustar: text(345, 155)
         case .star: text(345, 131)
@@ -63,25 +69,32 @@ struct TarHeader {
         }
     }
 
-    func mode() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(100, 8)) }
-    func owner() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(108, 8)) }
-    func group() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(116, 8)) }
-    func size() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(124, 12)) }
-    func modificationTime() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(136, 12)) }
-    func deviceMajor() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(329, 8)) }
-    func deviceMinor() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(337, 8)) }
+    /// Permission bits.
+    public func mode() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(100, 8)) }
+    /// Numeric owner.
+    public func owner() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(108, 8)) }
+    /// Numeric group.
+    public func group() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(116, 8)) }
+    /// Bytes of content that follow.
+    public func size() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(124, 12)) }
+    /// Seconds since 1970.
+    public func modificationTime() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(136, 12)) }
+    /// Major number of a device.
+    public func deviceMajor() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(329, 8)) }
+    /// Minor number of a device.
+    public func deviceMinor() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(337, 8)) }
 
     /// The true size of an old GNU sparse file (type `S`).
-    func sparseSize() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(483, 12)) }
+    public func sparseSize() throws(TarNumber.Invalid) -> Int64 { try TarNumber.parse(field(483, 12)) }
 
     /// Adds the pieces that stand in an old GNU sparse header; says whether an extension block follows.
-    func addSparseSegments(to map: inout SparseMap) throws(TarNumber.Invalid) -> Bool {
+    public func addSparseSegments(to map: inout SparseMap) throws(TarNumber.Invalid) -> Bool {
         try addSegments(at: 386, count: 4, to: &map)
         return block[482] != 0
     }
 
     /// The same for an extension block.
-    func addExtensionSegments(to map: inout SparseMap) throws(TarNumber.Invalid) -> Bool {
+    public func addExtensionSegments(to map: inout SparseMap) throws(TarNumber.Invalid) -> Bool {
         try addSegments(at: 0, count: 21, to: &map)
         return block[504] != 0
     }

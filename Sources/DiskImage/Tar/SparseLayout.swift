@@ -1,30 +1,4 @@
-/// Where the data of a sparse file stands, as archives tell it.
-struct SparseMap {
-    /// A piece of data: its place in the file and its length, in bytes.
-    struct Segment {
-        var offset: Int64
-        var length: Int64
-    }
-
-    /// The length of the file, holes included.
-    var fileSize: Int64 = 0
-    private(set) var segments: [Segment] = []
-
-    mutating func append(offset: Int64, length: Int64) { segments.append(Segment(offset: offset, length: length)) }
-
-    /// Whether the pieces stand in order inside the file and hold `stored` bytes together.
-    func isValid(stored: Int64) -> Bool {
-        var end: Int64 = 0
-        var total: Int64 = 0
-        for segment in segments {
-            let (next, overflow) = segment.offset.addingReportingOverflow(segment.length)
-            guard segment.length >= 0, segment.offset >= end, !overflow, next <= fileSize else { return false }
-            end = next
-            total += segment.length  // at most `end`
-        }
-        return fileSize >= 0 && total == stored
-    }
-}
+import Tar
 
 /// How a sparse file lies in the data file: in chunks of one size, of which only those with data are kept.
 struct SparseLayout {
