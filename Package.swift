@@ -29,6 +29,7 @@ let package = Package(
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
+        .library(name: "Sandpiper", targets: ["Sandpiper"]),
     ],
     dependencies: [
         .package(path: "protocol"),
@@ -98,12 +99,21 @@ let package = Package(
                 "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
+        // Floor 5
+        .target(
+            name: "Sandpiper",
+            dependencies: [
+                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                agentProtocol,
+            ] + nio,
+            swiftSettings: strict),
         // Executables
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
                 "TextLayout", agentProtocol, argumentParser,
+                fileProtocol,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
@@ -162,14 +172,17 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
-            name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
+            name: "SupervisorTests",
+            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
             swiftSettings: strict),
         .testTarget(
+            name: "SandpiperTests", dependencies: ["LinuxSystem", "Sandpiper", subprocess], swiftSettings: strict),
+        .testTarget(
             name: "IntegrationTests",
-            dependencies: ["LinuxSystem", subprocess],
+            dependencies: ["LinuxSystem", "SandboxState", subprocess],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

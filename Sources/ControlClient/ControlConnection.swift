@@ -16,6 +16,8 @@ public final class ControlConnection: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Frames of several threads follow one another.
+    private let sending = Mutex(())
 
     /// Speaks over a connected stream socket.
     public init(_ socket: Descriptor) { self.socket = socket }
@@ -35,7 +37,10 @@ public final class ControlConnection: Sendable {
     /// Sends a message. When the supervisor has ended, its last words are still to be read, and nothing is thrown.
     /// - Throws: `ProtocolError` when the message is too long, `SystemError`.
     public func send(_ message: ClientMessage) throws {
-        do { try socket.write(message.frame().encoded) } catch let error as SystemError where error.number == EPIPE {}
+        let bytes = try message.frame().encoded
+        do { try sending.withLock { _ in try socket.write(bytes) } } catch let error as SystemError
+            where error.number == EPIPE
+        {}
     }
 
     /// Waits for bytes and returns the messages they complete; `nil` when the supervisor has hung up.

@@ -104,9 +104,11 @@ struct FileSessionTests {
         await #expect(throws: GuestFilesError.self) { try await served.session.status(.root) }
     }
 
-    @Test("responses that make no sense end the session", arguments: [
-        [5, 0, 0, 0, 9, 0, 0, 0, 1], [255, 255, 255, 255, 0], [5, 0, 0, 0, 1, 0, 0, 0, 77], [1, 0, 0, 0, 0],
-    ])
+    @Test(
+        "responses that make no sense end the session",
+        arguments: [
+            [5, 0, 0, 0, 9, 0, 0, 0, 1], [255, 255, 255, 255, 0], [5, 0, 0, 0, 1, 0, 0, 0, 77], [1, 0, 0, 0, 0],
+        ])
     func nonsense(_ bytes: [UInt8]) async throws {
         let session = FileSession(over: Babble(bytes: bytes))
         do {
