@@ -8,8 +8,8 @@ corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference} \
-  "$corpus"/Fuzz{RegistryConfiguration,RegistryHeaders,Streams,SupervisorMessages,Tar,TarListing,TarReader} \
+mkdir -p "$corpus"/Fuzz{Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,LayerIndex,Manifest} \
+  "$corpus"/Fuzz{QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams,SupervisorMessages,Tar,TarListing,TarReader} \
   "$corpus"/Fuzz{TarRecord,TreeExtractor,UserDatabase}
 
 # One folder in every dialect of GNU tar.
