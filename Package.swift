@@ -28,6 +28,8 @@ let package = Package(
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
+        .library(name: "SandboxState", targets: ["SandboxState"]),
+        .library(name: "Sandpiper", targets: ["Sandpiper"]),
     ],
     dependencies: [
         .package(path: "protocol"),
@@ -44,6 +46,7 @@ let package = Package(
         // Floor 0
         .target(name: "CLinux"),
         .target(name: "ForeignText", swiftSettings: strict),
+        .target(name: "TextLayout", swiftSettings: strict),
         .target(name: "LinuxSystem", dependencies: ["CLinux", "ForeignText"], swiftSettings: strict),
         .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CZstd"),
@@ -53,13 +56,15 @@ let package = Package(
         .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem", tar], swiftSettings: strict),
         .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
-        .target(name: "Control", dependencies: [agentProtocol], swiftSettings: strict),
         .target(
             name: "GuestFiles", dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
             swiftSettings: strict),
         // Floor 2
+        .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
+        .target(
+            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol], swiftSettings: strict),
         // Floor 3
         .target(
             name: "RegistryClient",
@@ -67,6 +72,10 @@ let package = Package(
                 "ForeignText", "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + nio,
+            swiftSettings: strict),
+        .target(
+            name: "ControlClient",
+            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol],
             swiftSettings: strict),
         // Floor 4
         .target(
@@ -87,6 +96,14 @@ let package = Package(
             name: "Supervisor",
             dependencies: [
                 "Control", "DiskImage", "Engine", "ForeignText", "ImageStore", "LinuxSystem", "SandboxState",
+                "Template", agentProtocol,
+            ] + nio,
+            swiftSettings: strict),
+        // Floor 5
+        .target(
+            name: "Sandpiper",
+            dependencies: [
+                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
                 agentProtocol,
             ] + nio,
             swiftSettings: strict),
@@ -94,21 +111,26 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol, argumentParser,
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                "TextLayout", agentProtocol, argumentParser,
+                fileProtocol,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-supervisor",
-            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor"] + nio,
+            dependencies: [
+                "Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", "Template", argumentParser,
+            ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
             dependencies: [
                 "ForeignText", "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
-                "SandboxState", argumentParser,
+                "SandboxState", "TextLayout", argumentParser,
             ],
             swiftSettings: strict),
         // Tests
+        .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(
@@ -121,6 +143,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TemplateTests", dependencies: ["Engine", "LinuxSystem", "Template", agentProtocol],
             swiftSettings: strict),
         .testTarget(
             name: "RegistryClientTests",
@@ -145,14 +170,19 @@ let package = Package(
                 "GuestFiles", "LinuxSystem", .product(name: "FileServer", package: "agent"), fileProtocol, treeArchive,
             ],
             swiftSettings: strict),
-        .testTarget(name: "SandboxStateTests", dependencies: ["SandboxState"], swiftSettings: strict),
+        .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
-            name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
+            name: "SupervisorTests",
+            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["LinuxSystem", "sandpiper"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SandpiperTests", dependencies: ["LinuxSystem", "Sandpiper", subprocess], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["LinuxSystem", subprocess],
+            dependencies: ["LinuxSystem", "SandboxState", subprocess],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -29,6 +29,9 @@ let fuzzers: [Target] = [
         ],
         // The sources of ImageImport know registries by their errors only.
         swiftSettings: strict + [.unsafeFlags(["-module-alias", "RegistryClient=RegistryParsers"])]),
+    .executableTarget(
+        name: "FuzzJobLog", dependencies: [linuxSystem, .product(name: "SandboxState", package: "sandpiper")],
+        swiftSettings: strict),
     .executableTarget(name: "FuzzLayerIndex", dependencies: diskImage, swiftSettings: strict),
     .executableTarget(name: "FuzzManifest", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),

@@ -194,19 +194,48 @@ static int receive(int channel, struct report *report, int *descriptor) {
     return (int)count;
 }
 
-// Lets the child's one exec pass. When the listener is closed after it, the kernel refuses every later one.
-static int let_exec_pass(int listener) {
-    struct pollfd wait = {listener, POLLIN, 0};
-    while (poll(&wait, 1, -1) < 0 && errno == EINTR) continue;
-    if (!(wait.revents & POLLIN)) return -1;
+static int receive_call(int listener, struct seccomp_notif *call) {
+    int result;
+    do {
+        memset(call, 0, sizeof *call);
+        result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
+// Lets the child's one exec pass. The kernel refuses every later one once the listener is closed.
+static int let_exec_pass(int listener, int pidfd) {
+    struct pollfd wait[] = {{listener, POLLIN, 0}, {pidfd, POLLIN, 0}};
+    while (poll(wait, 2, -1) < 0 && errno == EINTR) continue;
     struct seccomp_notif call;
-    do memset(&call, 0, sizeof call);
-    while (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0 && errno == EINTR);
+    if (!(wait[0].revents & POLLIN) || receive_call(listener, &call) != 0) return -1;
     struct seccomp_notif_resp answer = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
 
-pid_t linux_jail_start(const struct linux_jail *jail, int *pidfd, int *stage) {
+int linux_jail_answer_open(int listener, int descriptor) {
+    struct seccomp_notif call;
+    // The caller may have been killed meanwhile.
+    if (receive_call(listener, &call) != 0) return errno == ENOENT ? 0 : -1;
+    struct seccomp_notif_resp answer = {.id = call.id, .error = -EPERM};
+    int number = 0, given = 0;
+    if (call.data.nr == SYS_openat) {
+        struct seccomp_notif_addfd passed = {.id = call.id, .srcfd = (uint32_t)descriptor};
+        int there = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &passed);
+        if (there >= 0) {
+            answer = (struct seccomp_notif_resp){.id = call.id, .val = there};
+            given = 1;
+        } else {
+            number = errno;
+        }
+    }
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) != 0 && errno != ENOENT) return -1;
+    if (number == 0) return given;
+    errno = number;
+    return -1;
+}
+
+pid_t linux_jail_start(const struct linux_jail *jail, int *pidfd, int *kept_listener, int *stage) {
     int channel[2];
     *stage = linux_jail_channel;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) return -1;
@@ -229,18 +258,21 @@ pid_t linux_jail_start(const struct linux_jail *jail, int *pidfd, int *stage) {
 
     struct report report = {linux_jail_channel, ECHILD};
     int listener = -1;
+    *kept_listener = -1;
     int count = receive(channel[0], &report, &listener);
     if (count == sizeof report && report.stage == linux_jail_armed && send(channel[0], "g", 1, MSG_NOSIGNAL) == 1)
         count = receive(channel[0], &report, &listener);
     if (count == sizeof report && listener >= 0) {
-        int passed = let_exec_pass(listener) == 0;
-        close(listener);
+        int passed = let_exec_pass(listener, *pidfd) == 0;
+        *kept_listener = jail->keeps_listener && passed ? listener : -1;
+        if (*kept_listener < 0) close(listener);
         report = (struct report){linux_jail_exec, ECHILD};
         // The end of the channel without a report: exec has closed the child's side, the program runs.
         if (passed && receive(channel[0], &report, &listener) == 0) {
             close(channel[0]);
             return pid;
         }
+        if (*kept_listener >= 0) close(*kept_listener);
     }
     close(channel[0]);
     kill(pid, SIGKILL);

@@ -1,9 +1,12 @@
 import AgentProtocol
 
-/// What a supervisor says to a client of its control socket.
-///
-/// The control socket carries the frames of the agent's own protocol, so that a process's bytes pass through the supervisor
-/// unchanged: a client sends ``AgentProtocol/HostMessage``s about streams it numbers itself, and receives these.
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// What a supervisor says to a client of its control socket; a client says ``ClientMessage``s.
 public enum SupervisorMessage: Equatable, Sendable {
     /// The machine is configured; processes can be started.
     case ready
@@ -13,6 +16,8 @@ public enum SupervisorMessage: Equatable, Sendable {
     case notice(String)
     /// A stage of the start was reached at this reading of the monotonic clock, in nanoseconds.
     case timing(stage: String, nanoseconds: UInt64)
+    /// The answer to the request with this number.
+    case reply(UInt32, ControlReply)
     /// A message about one of the client's streams.
     case process(GuestMessage)
 
@@ -25,6 +30,11 @@ public enum SupervisorMessage: Equatable, Sendable {
         case .sandboxFailed: self = .failed(String(decoding: frame.payload, as: UTF8.self))
         case .notice: self = .notice(String(decoding: frame.payload, as: UTF8.self))
         case .timing: self = .timing(stage: try reader.string(), nanoseconds: try reader.unsigned64())
+        case .reply:
+            guard let reply = try? JSONDecoder().decode(ControlReply.self, from: Data(frame.payload)) else {
+                throw .badField("reply")
+            }
+            self = .reply(frame.stream, reply)
         default: self = .process(try GuestMessage(frame))
         }
     }
@@ -41,6 +51,7 @@ public enum SupervisorMessage: Equatable, Sendable {
             writer.string(stage)
             writer.unsigned64(nanoseconds)
             return Frame(.timing, payload: writer.bytes)
+        case .reply(let number, let reply): return Frame(.reply, stream: number, payload: try encoded(reply))
         case .process(let message): return try message.frame()
         }
     }

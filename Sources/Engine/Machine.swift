@@ -21,6 +21,11 @@ public protocol Machine: Sendable {
     /// Lets the guest's processors run again.
     /// - Throws: ``EngineError``.
     func resume() async throws(EngineError)
+    /// Stops the guest's processors for good and writes all of the machine to `state` but its memory and its disks. With
+    /// that and the file of its memory others go on from here, as ``MachineSpecification/Origin/frozen(memory:state:)``.
+    /// This machine can only be ended afterwards.
+    /// - Throws: ``EngineError``.
+    func freeze(to state: Descriptor) async throws(EngineError)
     /// Asks the engine to end in good order: writes under way come to their files, the guest is not asked.
     /// Returns when the engine has agreed; ``waitForExit()`` tells when it is gone.
     /// - Throws: ``EngineError``.

@@ -24,54 +24,96 @@ public struct MachineSpecification: Sendable {
         public var extents: [Extent]
         /// Whether the guest may only read.
         public var readOnly: Bool
+        /// How large the guest sees a read-only disk, in bytes, a multiple of 512; what its extents leave reads as
+        /// zeros. `nil` for as large as they are.
+        public var size: Int64?
 
         /// The most extents a disk can have.
         public static let maximumExtents = 127
 
+        /// How much its extents give, in bytes.
+        var length: Int64 {
+            extents.reduce(0) { sum, extent in
+                let (length, tooLong) = sum.addingReportingOverflow(extent.length)
+                return tooLong ? .max : length
+            }
+        }
+
         /// A block device.
-        public init(serial: String, extents: [Extent], readOnly: Bool) {
+        public init(serial: String, extents: [Extent], readOnly: Bool, size: Int64? = nil) {
             self.serial = serial
             self.extents = extents
             self.readOnly = readOnly
+            self.size = size
         }
+    }
+
+    /// How a machine comes to life.
+    public enum Origin: Sendable {
+        /// It boots a kernel.
+        /// - Parameters:
+        ///   - kernel: an uncompressed ELF file with a PVH entry, opened for reading.
+        ///   - initramfs: an uncompressed cpio archive, opened for reading.
+        ///   - memory: a file as large as the machine's memory, opened for reading and writing, that is its memory, so
+        ///     that it can be frozen; `nil` for memory of its own.
+        case boot(kernel: Descriptor, initramfs: Descriptor, memory: Descriptor? = nil)
+        /// It goes on where a machine made of the same devices, processors and memory was frozen. What it changes of the
+        /// memory is its own.
+        /// - Parameters:
+        ///   - memory: the file that was the frozen machine's memory. Opened for reading only, it cannot be changed by
+        ///     an engine, even one that its guest has taken over.
+        ///   - state: what ``Machine/freeze(to:)`` wrote, at its beginning. It is read from the descriptor's position.
+        case frozen(memory: Descriptor, state: Descriptor)
     }
 
     /// Virtual processors, from 1 to 64.
     public var cpus: Int
     /// Memory in bytes, at least 64 MiB; rounded up to whole MiB.
     public var memory: Int64
-    /// The guest kernel: an uncompressed ELF file with a PVH entry, opened for reading.
-    public var kernel: Descriptor
-    /// The initial file system: an uncompressed cpio archive, opened for reading.
-    public var initramfs: Descriptor
+    /// How it comes to life.
+    public var origin: Origin
+    /// Whether it has a network device; see `QEMUMachine.network`.
+    public var network: Bool
     /// The block devices, at most ``maximumDisks``.
     public var disks: [Disk]
     /// The largest size in bytes that any file written by the engine may grow to. A guest that writes beyond it sees
     /// an input/output error.
     public var diskLimit: Int64
-    /// Further words of the kernel's command line.
+    /// Further words of the kernel's command line, of a machine that boots.
     public var commandLine: [String]
     /// Tells this machine's engine from all others of this host when root starts it: it then runs as user
     /// ``Walls/firstUser`` plus this number.
     public var userNumber: UInt32
 
-    /// There are 8 device slots; one is the console's and the agent's, one the random number generator's.
+    /// There are 8 device slots; one is the console's and the agent's, one the random number generator's. A network
+    /// device takes another one.
     public static let maximumDisks = 6
 
     /// A machine.
     public init(
-        cpus: Int = 1, memory: Int64, kernel: Descriptor, initramfs: Descriptor, disks: [Disk], diskLimit: Int64,
+        cpus: Int = 1, memory: Int64, origin: Origin, disks: [Disk], network: Bool = false, diskLimit: Int64,
         commandLine: [String] = [], userNumber: UInt32 = 0
     ) {
         self.cpus = cpus
         self.memory = memory
-        self.kernel = kernel
-        self.initramfs = initramfs
+        self.origin = origin
+        self.network = network
         self.disks = disks
         self.diskLimit = diskLimit
         self.commandLine = commandLine
         self.userNumber = userNumber
     }
+
+    /// The file that is its memory.
+    var memoryFile: Descriptor? {
+        switch origin {
+        case .boot(_, _, let memory): memory
+        case .frozen(let memory, _): memory
+        }
+    }
+
+    /// Whether it goes on from another machine's state.
+    var isFork: Bool { if case .frozen = origin { true } else { false } }
 
     /// Checks every range named above.
     func validate() throws(EngineError) {
@@ -82,7 +124,7 @@ public struct MachineSpecification: Sendable {
         try require((64 << 20...1 << 42).contains(memory), "\(memory) bytes of memory; give at least 64 MiB")
         try require(diskLimit >= 0, "a disk limit of \(diskLimit) bytes")
         try require(
-            disks.count <= Self.maximumDisks,
+            disks.count + (network ? 1 : 0) <= Self.maximumDisks,
             "\(disks.count) disks; the machine has device slots for \(Self.maximumDisks)")
         try require(Set(disks.map(\.serial)).count == disks.count, "two disks with the same serial")
         for word in commandLine {
@@ -107,6 +149,11 @@ public struct MachineSpecification: Sendable {
                 try require(
                     extent.length > 0 && extent.length % 512 == 0,
                     "an extent of \(extent.length) bytes in disk \(serial); give a multiple of 512")
+            }
+            if let size = disk.size {
+                try require(
+                    disk.readOnly && size % 512 == 0 && size >= disk.length,
+                    "\(size) bytes seen of disk \(serial); give a multiple of 512 that its extents fit")
             }
         }
     }

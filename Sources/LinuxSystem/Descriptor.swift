@@ -38,6 +38,13 @@ public final class Descriptor: Sendable {
         return Descriptor(owning: number)
     }
 
+    /// Opens the same file anew, with a position of its own and perhaps other rights.
+    public func reopened(_ flags: Int32 = O_RDONLY) throws(SystemError) -> Descriptor {
+        // The name leads to the file only as long as this descriptor is open.
+        defer { withExtendedLifetime(self) {} }
+        return try Descriptor(opening: "/proc/self/fd/\(rawValue)", flags)
+    }
+
     /// A connected pair of unix stream sockets.
     public static func socketPair() throws(SystemError) -> (Descriptor, Descriptor) {
         var pair: [Int32] = [-1, -1]

@@ -76,7 +76,7 @@ public enum FileTree {
     }
 
     /// Writes a file so that readers see the old content or the new one, never a part: through a new file and rename.
-    /// - Parameter durable: whether the content is brought to the disk before the name.
+    /// - Parameter durable: whether content and name are on the disk when this returns.
     public static func writeAtomically(
         _ bytes: [UInt8], to path: String, mode: mode_t = 0o600, durable: Bool = false
     ) throws(SystemError) {
@@ -86,9 +86,17 @@ public enum FileTree {
             try file.write(bytes)
             if durable { try file.synchronize() }
             try rename(temporary, to: path)
+            if durable { try synchronizeDirectory(of: path) }
         } catch {
             unlink(temporary)
             throw SystemError("write", path, number: error.number)
         }
+    }
+
+    /// Brings the names in the directory that holds `path` to the disk.
+    public static func synchronizeDirectory(of path: String) throws(SystemError) {
+        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let directory = try Descriptor(opening: parent.isEmpty ? "/" : parent, O_RDONLY | O_DIRECTORY)
+        guard fsync(directory.rawValue) == 0 else { throw SystemError("synchronize", parent) }
     }
 }

@@ -70,6 +70,8 @@ public struct Jail: Sendable {
     public var landlock: Landlock?
     /// Its seccomp filter.
     public var filter: SeccompFilter
+    /// What it gets from an openat(2) about which the filter asks, whatever the path; see ``AnsweredOpens``.
+    public var answerToOpens: Descriptor?
 
     /// A jail with no more than a filter.
     public init(
@@ -88,6 +90,8 @@ public struct JailedProcess: Sendable {
     public let pid: pid_t
     /// Becomes readable when it has ended; signals sent through it never hit another process.
     public let pidfd: Descriptor
+    /// The opens that the owner answers with ``Jail/answerToOpens``.
+    public let answeredOpens: AnsweredOpens?
 
     /// How a process ended.
     public enum Exit: Equatable, Sendable {
@@ -99,7 +103,7 @@ public struct JailedProcess: Sendable {
     ///
     /// It gets a session of its own, `/` as working directory, umask 077, no capabilities and no way to new privileges.
     /// It can start no other program: execveat(2) waits for this process to agree, and it does so once. See
-    /// `SECCOMP_RET_USER_NOTIF` in seccomp(2).
+    /// `SECCOMP_RET_USER_NOTIF` in seccomp(2). With ``Jail/answerToOpens`` the caller watches ``answeredOpens``.
     public static func start(_ jail: Jail) throws(JailError) -> JailedProcess {
         let limit = jail.descriptors.count + jail.descriptorAllowance
         var filter = SeccompFilter()
@@ -128,8 +132,10 @@ public struct JailedProcess: Sendable {
         plan.ruleset = jail.landlock?.descriptor.rawValue ?? -1
         plan.filter_length = UInt16(instructions.count)
         plan.process_slot_count = Int32(slots.count)
+        plan.keeps_listener = jail.answerToOpens == nil ? 0 : 1
 
         var pidfd: Int32 = -1
+        var listener: Int32 = -1
         var stage: Int32 = 0
         // Every pointer in the plan is valid inside these closures, and linux_jail_start keeps none of them.
         let pid = numbers.withUnsafeMutableBufferPointer { numbers in
@@ -148,7 +154,7 @@ public struct JailedProcess: Sendable {
                                         plan.groups = groups.baseAddress
                                         plan.user_map = userMap
                                         plan.group_map = groupMap
-                                        return linux_jail_start(&plan, &pidfd, &stage)
+                                        return linux_jail_start(&plan, &pidfd, &listener, &stage)
                                     }
                                 }
                             }
@@ -158,7 +164,10 @@ public struct JailedProcess: Sendable {
             }
         }
         guard pid >= 0 else { throw JailError(stage) }
-        return JailedProcess(pid: pid, pidfd: Descriptor(owning: pidfd))
+        let pending = jail.answerToOpens.flatMap { answer in
+            listener >= 0 ? AnsweredOpens(Descriptor(owning: listener), answer: answer) : nil
+        }
+        return JailedProcess(pid: pid, pidfd: Descriptor(owning: pidfd), answeredOpens: pending)
     }
 
     /// Sends a signal. Nothing happens when the process has ended.

@@ -3,6 +3,9 @@ import LinuxSystem
 
 /// The directory that holds everything of one user: `$SANDPIPER_HOME`, or `~/.sandpiper`.
 public struct Home: Sendable {
+    /// The environment variable that names a home.
+    public static let variable = "SANDPIPER_HOME"
+
     /// Absolute path.
     public let path: String
 
@@ -17,7 +20,7 @@ public struct Home: Sendable {
             guard value.pointee == CChar(bitPattern: UInt8(ascii: "/")) else { throw .noHome }
             return String(cString: value)
         }
-        if let path = try path("SANDPIPER_HOME") { return Home(path: path) }
+        if let path = try path(variable) { return Home(path: path) }
         if let path = try path("HOME") { return Home(path: path + "/.sandpiper") }
         throw .noHome
     }
@@ -39,6 +42,7 @@ public enum StateError: Error, CustomStringConvertible {
     case nameInUse(SandboxName, SandboxID)
     case noSuchSandbox(String)
     case ambiguous(String)
+    case isOwned(SandboxID)
     case inaccessible(path: String, reason: String)
     case notInstalled(what: String, looked: String)
 
@@ -50,6 +54,7 @@ public enum StateError: Error, CustomStringConvertible {
         case .nameInUse(let name, let id): "the name '\(name)' is in use by sandbox \(id); choose another"
         case .noSuchSandbox(let text): "there is no sandbox '\(text)'"
         case .ambiguous(let text): "'\(text)' is the start of more than one sandbox's id; write more of it"
+        case .isOwned(let id): "sandbox \(id) is running, or being started or removed"
         case .inaccessible(let path, let reason): "\(path): \(reason)"
         case .notInstalled(let what, let looked): "the \(what) is not at \(looked); run 'make build', or reinstall"
         }

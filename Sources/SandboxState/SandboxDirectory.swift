@@ -3,12 +3,14 @@ import LinuxSystem
 
 /// The files of one sandbox, and who owns them.
 ///
-/// A sandbox is alive as long as somebody holds the lock in `run/<id>`; the supervisor does, from before the directory can
-/// be seen until it has removed it. A free lock means that the owner was killed, and whoever looks next clears up.
+/// A sandbox has an owner as long as somebody holds the lock in `run/<id>`; the supervisor does, from before the directory
+/// can be seen until its machine is gone. A free lock means that nobody does: the sandbox is at rest, or its owner was
+/// killed, and then whoever looks next puts the state right.
 public struct SandboxDirectory: Sendable {
     /// The sandbox.
     public let id: SandboxID
-    private let home: Home
+    /// Where its files are.
+    public let home: Home
 
     /// The files of sandbox `id`, whether or not they are there.
     public init(_ id: SandboxID, in home: Home) {
@@ -16,10 +18,14 @@ public struct SandboxDirectory: Sendable {
         self.home = home
     }
 
-    private var path: String { "\(home.sandboxes)/\(id)" }
-    private var runPath: String { "\(home.run)/\(id)" }
+    /// The directory that holds its files; ``socketDirectory`` is another.
+    public var path: String { "\(home.sandboxes)/\(id)" }
+    var runPath: String { "\(home.run)/\(id)" }
+    var lock: String { runPath + "/lock" }
     /// The ``SandboxRecord``.
     public var record: String { path + "/sandbox.json" }
+    /// The ``SandboxLife``.
+    public var life: String { path + "/life.json" }
     /// The ``EngineRecord`` of a running sandbox.
     public var engine: String { path + "/engine.json" }
     /// The writable disk.
@@ -28,6 +34,18 @@ public struct SandboxDirectory: Sendable {
     public var console: String { path + "/console.log" }
     /// The parts of the console that are kept, the older first.
     public var consoleFiles: [String] { [console + ".1", console] }
+    /// One directory for each job in the background, by its number.
+    public var jobs: String { path + "/jobs" }
+    /// The directory of the control socket, ``controlSocketName``: there while the sandbox has an owner.
+    public var socketDirectory: String { runPath }
+    /// The control socket's name in ``socketDirectory``.
+    public static let controlSocketName = "control"
+
+    /// How much of the host's disk the sandbox's files take, in bytes.
+    public var diskUsage: Int64 { FileTree.diskUsage(path) }
+
+    /// The directory of a job, which holds its ``JobRecord`` (`job.json`) and ``JobLog`` (`log`).
+    public func job(_ number: Int) -> String { "\(jobs)/\(number)" }
 
     /// Makes the directory of a new sandbox, its record within, and returns its lock, held.
     /// - Throws: ``StateError/nameInUse(_:_:)``; then nothing was made.
@@ -45,83 +63,145 @@ public struct SandboxDirectory: Sendable {
         }
         let lock = try system { () throws(SystemError) in
             try FileTree.makeDirectory(directory.runPath)
-            return try FileLock.wait(directory.runPath + "/lock")
+            return try FileLock.wait(directory.lock)
         }
         do {
             try system { () throws(SystemError) in try FileTree.makeDirectory(directory.path) }
+            // Whoever finds this says so: it never came to be.
+            if !record.endsWithClient { try RecordFile.write(SandboxLife(.starting), to: directory.life) }
             try RecordFile.write(record, to: directory.record)
         } catch {
-            directory.remove()
+            directory.removeAll()
             throw error
         }
         return lock
     }
 
-    /// Removes all files of the sandbox. The caller holds its lock.
-    public func remove() {
-        // The run directory goes last: as long as it is there, a sweep finds what a crash left of the rest.
-        try? FileTree.removeTree(path)
-        try? FileTree.removeTree(runPath)
+    /// Brings a new sandbox to the disk: from now on it is there after a power cut too. Blocks.
+    public func synchronize() throws(StateError) {
+        try system { () throws(SystemError) in
+            try Descriptor(opening: record, O_RDWR).synchronize()
+            try FileTree.synchronizeDirectory(of: record)
+            try FileTree.synchronizeDirectory(of: path)
+        }
     }
 
-    /// Removes what killed supervisors left behind. Costs one directory listing when there is nothing.
+    /// Becomes the owner of a sandbox that has none, to start, change or remove it.
+    /// - Throws: ``StateError/isOwned(_:)`` when it has one, ``StateError/noSuchSandbox(_:)`` when it is gone.
+    public func claim() throws(StateError) -> FileLock {
+        let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
+        defer { withExtendedLifetime(guardLock) {} }
+        guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
+        let lock = try system { () throws(SystemError) -> FileLock? in
+            try FileTree.makeDirectory(runPath)
+            if let lock = try FileLock.attempt(self.lock) { return lock }
+            // Those who only ask for the owner hold the lock for a moment, and nobody becomes it meanwhile.
+            return isOwned ? nil : try FileLock.wait(self.lock)
+        }
+        guard let lock else { throw .isOwned(id) }
+        settle()
+        guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
+        return lock
+    }
+
+    /// Gives up a claim: the sandbox is at rest. The caller holds its lock, and drops it after this.
+    public func release() {
+        // Whoever claims the sandbox next must not have the new lock removed under it.
+        let guardLock = try? FileLock.wait(home.stateLock)
+        withExtendedLifetime(guardLock) { removeRunDirectory() }
+    }
+
+    /// Removes all files of the sandbox. The caller holds its lock.
+    public func remove() {
+        let guardLock = try? FileLock.wait(home.stateLock)
+        withExtendedLifetime(guardLock) { removeAll() }
+    }
+
+    /// What ``remove()`` does, for a caller that holds the state lock.
+    private func removeAll() {
+        // The run directory goes last: as long as it is there, a sweep finds what a crash left of the rest.
+        removeFiles()
+        removeRunDirectory()
+    }
+
+    private func removeRunDirectory() { try? FileTree.removeTree(runPath) }
+
+    /// Removes all files of the sandbox but those that tell of its owner; ``release()`` is to follow.
+    public func removeFiles() { try? FileTree.removeTree(path) }
+
+    /// Gives the sandbox another name, or none, whoever owns it.
+    /// - Throws: ``StateError/nameInUse(_:_:)``; then nothing was changed.
+    public func rename(to name: SandboxName?) throws(StateError) {
+        let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
+        defer { withExtendedLifetime(guardLock) {} }
+        var record = try RecordFile.read(SandboxRecord.self, from: record)
+        if let name, let other = try Self.find(named: name, in: home), other != id { throw .nameInUse(name, other) }
+        record.name = name?.description
+        try RecordFile.write(record, to: self.record, durable: true)
+    }
+
+    /// Where the sandbox is in its life. A supervisor that was killed shows as ``SandboxLife/Status/crashed``.
+    public func currentLife() -> SandboxLife {
+        // The lock first: an owner that ends meanwhile has written its last word before it lets go.
+        let isOwned = isOwned
+        let life = (try? RecordFile.read(SandboxLife.self, from: life)) ?? (isOwned ? SandboxLife(.starting) : .lost)
+        return isOwned ? life : life.orphaned(now: Int64(time(nil)))
+    }
+
+    /// Whether somebody owns it at this moment.
+    public var isOwned: Bool {
+        guard let file = try? Descriptor(opening: lock, O_RDWR) else { return false }
+        // Shared, so that two who ask do not take each other for the owner.
+        return flock(file.rawValue, LOCK_SH | LOCK_NB) != 0
+    }
+
+    /// Puts right what a killed owner left: a sandbox that is to be kept is marked as crashed, any other removed. The
+    /// caller holds its lock.
+    private func settle() {
+        guard let record = try? RecordFile.read(SandboxRecord.self, from: record) else {
+            // A damaged record is left to the user, a missing one means that making the sandbox was never completed.
+            if !FileTree.exists(self.record) { removeAll() }
+            return
+        }
+        let known = try? RecordFile.read(SandboxLife.self, from: life)
+        if record.removesItself && known?.isOwned != false || known?.status == .starting && known?.started == nil {
+            return removeAll()
+        }
+        try? FileTree.removeFile(engine)
+        if let known, !known.isOwned { return }
+        let crashed = known?.orphaned(now: Int64(time(nil))) ?? .lost
+        try? RecordFile.write(crashed, to: life)
+        JobDirectory.settle(jobs)
+        EventLog(home).append(.init(.crash, id, name: record.name, detail: crashed.reason))
+    }
+
+    /// Settles what killed supervisors left behind. Costs one directory listing when there is nothing.
     public static func sweep(_ home: Home) {
         guard let names = try? FileTree.names(in: home.run), !names.isEmpty else { return }
         guard let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }
         for id in names.compactMap({ SandboxID($0) }) {
             let directory = SandboxDirectory(id, in: home)
-            // A directory without a lock file was left between making the two.
-            guard let lock = try? FileLock.attempt(directory.runPath + "/lock") else { continue }
-            withExtendedLifetime(lock) { directory.remove() }
+            guard let lock = try? FileLock.attempt(directory.lock) else { continue }
+            directory.settle()
+            withExtendedLifetime(lock) { directory.removeRunDirectory() }
         }
     }
 
-    /// Ids of the sandboxes that have files, sorted.
-    public static func all(in home: Home) throws(StateError) -> [SandboxID] {
-        try system { () throws(SystemError) in try FileTree.names(in: home.sandboxes) }.compactMap { SandboxID($0) }
-    }
-
-    /// The sandboxes, by name or else by id, that run from each image; images by the digests of their manifests.
-    public static func users(in home: Home) throws(StateError) -> [String: [String]] {
-        var users: [String: [String]] = [:]
-        for id in try all(in: home) {
-            let path = SandboxDirectory(id, in: home).record
-            do {
-                let record = try RecordFile.read(SandboxRecord.self, from: path)
-                users[record.imageDigest, default: []].append(record.name ?? record.id)
-            } catch {
-                // What vanishes meanwhile belongs to a sandbox that ended.
-                if FileTree.exists(path) { throw error }
-            }
+    /// Settles also what has no run directory any more, as after a power cut.
+    public static func sweepAll(_ home: Home) {
+        sweep(home)
+        guard let ids = try? all(in: home) else { return }
+        for id in ids {
+            let directory = SandboxDirectory(id, in: home)
+            let isWhole = FileTree.exists(directory.record)
+            let life = try? RecordFile.read(SandboxLife.self, from: directory.life)
+            if isWhole, let life, !life.isOwned { continue }
+            if let lock = try? directory.claim() { withExtendedLifetime(lock) { directory.release() } }
         }
-        return users
-    }
-
-    /// Finds a sandbox by its name, its id or a unique start of its id.
-    public static func find(_ text: String, in home: Home) throws(StateError) -> SandboxDirectory {
-        if let id = SandboxID(text), FileTree.exists("\(home.sandboxes)/\(id)") {
-            return SandboxDirectory(id, in: home)
-        }
-        if let name = SandboxName(text), let id = try find(named: name, in: home) {
-            return SandboxDirectory(id, in: home)
-        }
-        let matches = text.isEmpty ? [] : try all(in: home).filter { $0.description.hasPrefix(text) }
-        guard let id = matches.first else { throw .noSuchSandbox(text) }
-        guard matches.count == 1 else { throw .ambiguous(text) }
-        return SandboxDirectory(id, in: home)
-    }
-
-    private static func find(named name: SandboxName, in home: Home) throws(StateError) -> SandboxID? {
-        for id in try all(in: home) {
-            // A record that vanishes meanwhile belongs to a sandbox that ended.
-            let record = try? RecordFile.read(SandboxRecord.self, from: SandboxDirectory(id, in: home).record)
-            if record?.name == name.description { return id }
-        }
-        return nil
     }
 }
 
-private func system<Result>(_ body: () throws(SystemError) -> Result) throws(StateError) -> Result {
+func system<Result>(_ body: () throws(SystemError) -> Result) throws(StateError) -> Result {
     do { return try body() } catch { throw .system(error) }
 }

@@ -1,27 +1,17 @@
-import LinuxSystem
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// What a sandbox was asked to be; kept as `sandbox.json` in its directory.
 public struct SandboxRecord: Codable, Equatable, Sendable {
     /// The ``SandboxID``.
     public var id: String
     /// The ``SandboxName``, when it has one.
     public var name: String?
+    /// The user's own names and values.
+    public var labels: [String: String] = [:]
     /// The image as the user wrote it.
     public var image: String
     /// Digest of the image's manifest.
     public var imageDigest: String
-    /// Virtual CPUs, 1...64.
-    public var cpus: Int
-    /// Memory in bytes.
-    public var memory: Int64
-    /// Size of the writable disk in bytes.
-    public var disk: Int64
+    /// What its machine has, and what it may do.
+    public var limits: SandboxLimits
     /// Whether emulation is refused.
     public var requireKVM: Bool
     /// Path of the guest kernel.
@@ -30,78 +20,107 @@ public struct SandboxRecord: Codable, Equatable, Sendable {
     public var initramfs: String
     /// When it was made, in seconds since 1970-01-01 00:00 UTC.
     public var created: Int64
+    /// Where its processes start from: the image's environment, user and directory under what the user said.
+    public var defaults: ProcessDefaults
+    /// The process that the sandbox is for; it lives as long as this process. `nil`: it lives until it is stopped.
+    public var main: JobSpecification?
+    /// Whether it goes, files and all, when it stops.
+    public var removesItself: Bool
+    /// Whether it ends with the client that started it.
+    public var endsWithClient: Bool
+    /// When its machine is started again without being asked.
+    public var restart: RestartPolicy = .never
+    /// Directories that lie outside the overlay, on the writable disk itself.
+    public var scratch: [String] = []
 
     /// Makes a record.
     public init(
-        id: SandboxID, name: SandboxName?, image: String, imageDigest: String, cpus: Int, memory: Int64, disk: Int64,
-        requireKVM: Bool, kernel: String, initramfs: String, created: Int64
+        id: SandboxID, name: SandboxName? = nil, image: String, imageDigest: String, limits: SandboxLimits,
+        requireKVM: Bool = false, kernel: String, initramfs: String, created: Int64,
+        defaults: ProcessDefaults = ProcessDefaults(), main: JobSpecification? = nil, removesItself: Bool = false,
+        endsWithClient: Bool = false
     ) {
         self.id = id.description
         self.name = name?.description
         self.image = image
         self.imageDigest = imageDigest
-        self.cpus = cpus
-        self.memory = memory
-        self.disk = disk
+        self.limits = limits
         self.requireKVM = requireKVM
         self.kernel = kernel
         self.initramfs = initramfs
         self.created = created
+        self.defaults = defaults
+        self.main = main
+        self.removesItself = removesItself
+        self.endsWithClient = endsWithClient
     }
 }
 
-/// The engine under a running sandbox; kept as `engine.json` in its directory by the supervisor.
-public struct EngineRecord: Codable, Equatable, Sendable {
-    /// The kind of engine, for example `portable`.
-    public var engine: String
-    /// `kvm` or `emulated`.
-    public var accelerator: String
-    /// Why the machine is emulated; `nil` on KVM.
-    public var reason: String?
-    /// Path of the engine's executable.
-    public var binary: String
-    /// Process id on the host.
-    public var pid: Int32
-    /// The walls that stand round the engine process.
-    public var walls: [String]
-    /// Those that this host does not offer, each with the reason.
-    public var missingWalls: [String]
+/// What the machine of a sandbox has, and how long it may go on.
+public struct SandboxLimits: Codable, Equatable, Sendable {
+    /// Virtual CPUs, 1...64.
+    public var cpus: Int
+    /// Memory in bytes, one of the template's sizes.
+    public var memory: Int64
+    /// Size of the writable disk in bytes.
+    public var disk: Int64
+    /// Most processes and threads at one time; 0 leaves the kernel's own limit.
+    public var processes: UInt32
+    /// Longest life of the machine in milliseconds, after which the sandbox is stopped.
+    public var maximumDuration: Int64?
+    /// How long the sandbox may be idle (no process of a client, no client) before it is stopped, in milliseconds.
+    public var idleTimeout: Int64?
+    /// Share of the host's processors in percent of one, where the host has a delegated control group: 1...6400.
+    public var cpuPercent: Int?
+    /// Bytes a second that the machine may read and write on the host's disk, where the host has a delegated control group.
+    public var diskRate: Int64?
 
-    /// Makes a record.
+    /// Makes limits.
     public init(
-        engine: String, accelerator: String, reason: String?, binary: String, pid: Int32, walls: [String],
-        missingWalls: [String]
+        cpus: Int = 1, memory: Int64 = 512 << 20, disk: Int64 = 8 << 30, processes: UInt32 = 0,
+        maximumDuration: Int64? = nil, idleTimeout: Int64? = nil, cpuPercent: Int? = nil, diskRate: Int64? = nil
     ) {
-        self.engine = engine
-        self.accelerator = accelerator
-        self.reason = reason
-        self.binary = binary
-        self.pid = pid
-        self.walls = walls
-        self.missingWalls = missingWalls
+        self.cpus = cpus
+        self.memory = memory
+        self.disk = disk
+        self.processes = processes
+        self.maximumDuration = maximumDuration
+        self.idleTimeout = idleTimeout
+        self.cpuPercent = cpuPercent
+        self.diskRate = diskRate
     }
 }
 
-/// Reads and writes records as JSON files.
-public enum RecordFile {
-    /// Reads a record from a file of at most 1 MiB.
-    public static func read<Record: Decodable>(_ type: Record.Type, from path: String) throws(StateError) -> Record {
-        do {
-            return try JSONDecoder().decode(type, from: Data(try FileTree.read(path, limit: 1 << 20)))
-        } catch { throw .inaccessible(path: path, reason: "\(error)") }
-    }
+/// When a sandbox whose main process or machine has ended is started again.
+public enum RestartPolicy: Codable, Equatable, Sendable, CustomStringConvertible {
+    /// Never.
+    case never
+    /// After a failure, at most so many times in a row.
+    case onFailure(most: Int)
+    /// Always, until it is told to stop.
+    case always
 
-    /// Writes a record so that readers see all of it or none.
-    public static func write(_ record: some Encodable, to path: String) throws(StateError) {
-        do { try FileTree.writeAtomically(try encode(record), to: path) } catch {
-            throw .inaccessible(path: path, reason: "\(error)")
+    /// Reads `no`, `on-failure`, `on-failure:N` and `always`; `unless-stopped` is the same as `always`, since nothing
+    /// starts sandboxes when the host does.
+    public init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        switch (parts.first, parts.count) {
+        case ("no", 1), ("never", 1): self = .never
+        case ("always", 1), ("unless-stopped", 1): self = .always
+        case ("on-failure", 1): self = .onFailure(most: .max)
+        case ("on-failure", 2):
+            guard let most = Int(parts[1]), most > 0 else { return nil }
+            self = .onFailure(most: most)
+        default: return nil
         }
     }
 
-    /// A record as JSON text with a line feed at its end.
-    public static func encode(_ record: some Encodable) throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(record)) + [UInt8(ascii: "\n")]
+    /// The policy as the user writes it.
+    public var description: String {
+        switch self {
+        case .never: "no"
+        case .onFailure(let most): most == .max ? "on-failure" : "on-failure:\(most)"
+        case .always: "always"
+        }
     }
 }

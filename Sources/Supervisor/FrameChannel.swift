@@ -9,10 +9,18 @@ typealias FrameChannel = NIOAsyncChannel<Frame, Frame>
 extension NIOAsyncChannel where Inbound == Frame, Outbound == Frame {
     /// Adopts a connected stream socket as a channel of frames; the caller's descriptor stays its own.
     static func frames(_ descriptor: Descriptor, on group: any EventLoopGroup) async throws -> FrameChannel {
-        try await socket(descriptor, on: group) { channel in
-            try channel.pipeline.syncOperations.addHandlers(
-                ByteToMessageHandler(FrameReader(), maximumBufferSize: 2 * FrameHeader.maximumPayload), FrameWriter())
-        }
+        try await socket(descriptor, on: group) { channel in try addFraming(to: channel) }
+    }
+
+    /// Makes a new channel, on its own event loop, one of frames.
+    static func frames(adopting channel: any NIOCore.Channel) throws -> FrameChannel {
+        try addFraming(to: channel)
+        return try FrameChannel(wrappingChannelSynchronously: channel)
+    }
+
+    private static func addFraming(to channel: any NIOCore.Channel) throws {
+        try channel.pipeline.syncOperations.addHandlers(
+            ByteToMessageHandler(FrameReader(), maximumBufferSize: 2 * FrameHeader.maximumPayload), FrameWriter())
     }
 }
 

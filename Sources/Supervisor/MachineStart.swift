@@ -5,43 +5,52 @@ import ImageStore
 import LinuxSystem
 import NIOPosix
 import SandboxState
+import Template
 
 extension Supervisor {
     /// Gathers what the machine is made of and starts it; tells clients of the engine when it is an emulated one.
     func startMachine() async throws -> any Machine {
         // Opening, cloning and probing block; they get a thread that may.
-        let (engine, specification) = try await NIOThreadPool.singleton.runIfActive { try prepare() }
+        let (engine, image, upper) = try await NIOThreadPool.singleton.runIfActive { try prepare() }
         if let notice = engine.notice, try isNews(notice) { await session.tell(.notice(notice)) }
         await mark("disks ready")
-        let machine = try await QEMUMachine.start(specification, on: engine)
+        let template = try await TemplateStore(home: home.path).template(
+            for: TemplateSpecification(
+                cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel,
+                initramfs: record.initramfs),
+            on: engine)
+        await mark("template found")
+        let machine = try await QEMUMachine.start(
+            template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine
+        )
         let description = machine.description
-        try RecordFile.write(
-            EngineRecord(
-                engine: description.engine, accelerator: description.accelerator.rawValue, reason: engine.notice,
-                binary: description.binary, pid: description.pid, walls: description.walls.standing.map(\.rawValue),
-                missingWalls: description.walls.gaps.map { "\($0.wall.rawValue): \($0.reason)" }),
-            to: directory.engine)
+        var engineRecord = EngineRecord(
+            engine: description.engine, accelerator: description.accelerator.rawValue, reason: engine.notice,
+            binary: description.binary, pid: description.pid, walls: description.walls.standing.map(\.rawValue),
+            missingWalls: description.walls.gaps.map { "\($0.wall.rawValue): \($0.reason)" })
+        engineRecord.missingLimits = HostLimits(record.limits, directory).hold(description.pid)
+        engineRecord.memory = template.memory
+        engineRecord.template = template.name
+        do { try RecordFile.write(engineRecord, to: directory.engine) } catch {
+            machine.kill()
+            throw error
+        }
         return machine
     }
 
-    private func prepare() throws -> (EngineFinder.Engine, MachineSpecification) {
+    private func prepare() throws -> (EngineFinder.Engine, [MachineSpecification.Disk.Extent], Descriptor) {
         try FileTree.makeDirectory(home.cache)
         let engine = try EngineFinder(cacheDirectory: home.cache).find(requireKVM: record.requireKVM)
         let image = try ImageStore(home: home.path).resolve(record.imageDigest).openDisk()
-        try UpperDiskCache(home).clone(size: record.disk, to: directory.upperDisk)
-        let disks = [
-            MachineSpecification.Disk(
-                serial: "image", extents: image.map { .init(file: $0.file, length: $0.length) }, readOnly: true),
-            MachineSpecification.Disk(
-                serial: "upper",
-                extents: [.init(file: try Descriptor(opening: directory.upperDisk, O_RDWR), length: record.disk)],
-                readOnly: false),
-        ]
-        let specification = MachineSpecification(
-            cpus: record.cpus, memory: record.memory, kernel: try Descriptor(opening: record.kernel),
-            initramfs: try Descriptor(opening: record.initramfs), disks: disks, diskLimit: record.disk,
-            userNumber: userNumber)
-        return (engine, specification)
+        if !FileTree.exists(directory.upperDisk) {
+            // By rename, so that what a crash leaves of a copy is not taken for a disk.
+            let temporary = directory.upperDisk + ".new"
+            try FileTree.removeFile(temporary)
+            try UpperDiskCache(home).clone(size: record.limits.disk, to: temporary)
+            try FileTree.rename(temporary, to: directory.upperDisk)
+        }
+        let upper = try Descriptor(opening: directory.upperDisk, O_RDWR)
+        return (engine, image.map { .init(file: $0.file, length: $0.length) }, upper)
     }
 
     /// Whether this line was not told since the host booted.
@@ -80,6 +89,8 @@ private struct UpperDiskCache {
         let temporary = directory + "/new"
         try FileTree.removeFile(temporary)
         try UpperDisk.format(path: temporary, size: size)
+        // Every later sandbox's disk is a copy of it, and after a power cut nobody would look whether it is whole.
+        try Descriptor(opening: temporary, O_RDWR).synchronize()
         try FileTree.rename(temporary, to: path)
     }
 }

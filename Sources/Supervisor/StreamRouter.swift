@@ -2,7 +2,8 @@ import AgentProtocol
 
 /// Carries frames between the clients of a sandbox and its agent: pure state, no I/O.
 ///
-/// Each client numbers its own streams; towards the agent they get numbers of the supervisor's. The guest is hostile: for
+/// Each client numbers its own streams; towards the agent they get numbers of the supervisor's. The supervisor's own jobs
+/// are the streams of ``jobs``, a client like others; others can take hold of one, to write to its stdin. The guest is hostile: for
 /// every stream the router keeps how much each side may still send, and a guest that sends more, or something out of
 /// order, ends its sandbox. Since nobody can send beyond the credit the receiver gave, what is queued for a slow client is
 /// bounded by its streams' windows, and it slows nobody else.
@@ -16,13 +17,20 @@ struct StreamRouter {
         case toClient(ClientID, Frame)
     }
 
+    /// The supervisor itself, as the client that its jobs belong to.
+    static let jobs: ClientID = 0
+
     /// Most processes that the clients of a sandbox may have at one time.
     static let maximumStreams = 4096
 
     private struct Stream {
         /// `nil` when the client has gone: the process is being killed and its output is dropped.
         var owner: (client: ClientID, stream: UInt32)?
+        /// The client that has taken hold of it, when it is one of the supervisor's jobs.
+        var holder: (client: ClientID, stream: UInt32)?
         var isRunning = false
+        var pid: UInt32 = 0
+        var inputEnded = false
         /// Bytes that the client may still send.
         var inputCredit = FlowWindow.initial
         /// Bytes that the guest may still send, stdout and stderr; `nil` after the end of the channel.
@@ -41,6 +49,11 @@ struct StreamRouter {
     /// Whether no process runs that a client started.
     var isIdle: Bool { streams.isEmpty }
 
+    /// The streams of clients: their own processes, and the jobs that they hold.
+    var clientStreams: [(client: ClientID, stream: UInt32)] {
+        numbers.keys.filter { $0.client != Self.jobs }.map { ($0.client, $0.stream) }
+    }
+
     // MARK: From clients
 
     /// Takes a frame from a client.
@@ -48,7 +61,7 @@ struct StreamRouter {
     mutating func receive(_ frame: Frame, from client: ClientID) throws(ProtocolError) -> [Action] {
         let key = ClientStream(client: client, stream: frame.stream)
         switch try HostMessage(frame) {
-        case .configure, .shutdown: throw .unexpected(frame.kind)
+        case .configure, .shutdown, .measure: throw .unexpected(frame.kind)
         case .start:
             guard numbers[key] == nil else { throw .badField("stream") }
             guard streams.count < Self.maximumStreams, let number = freeNumber() else {
@@ -63,9 +76,16 @@ struct StreamRouter {
             guard let number = numbers[key], var stream = streams[number] else { return [] }
             switch try HostMessage(frame) {
             case .data(_, let bytes):
+                if stream.inputEnded { return [] }
                 guard bytes.count <= stream.inputCredit else { throw .badField("credit") }
                 stream.inputCredit -= UInt32(bytes.count)
+            case .end:
+                if stream.inputEnded { return [] }
+                stream.inputEnded = true
             case .credit(_, let channel, let count):
+                guard stream.owner.map({ $0 == (client, frame.stream) }) == true else {
+                    throw .unexpected(.credit)
+                }
                 guard let index = channel.outputIndex else { throw .badField("channel") }
                 // Credit may cross the end of the channel.
                 guard let credit = stream.outputCredit[index] else { return [] }
@@ -83,8 +103,47 @@ struct StreamRouter {
         var actions: [Action] = []
         for (key, number) in numbers where key.client == client {
             numbers[key] = nil
+            if let holder = streams[number]?.holder, holder == (client, key.stream) {
+                streams[number]?.holder = nil
+                continue
+            }
             streams[number]?.owner = nil
             if let kill = try? HostMessage.signal(stream: number, 9).frame() { actions.append(.toAgent(kill)) }
+        }
+        return actions
+    }
+
+    /// Passes a signal frame on to a job; `nil` when it is not running.
+    func signal(job: UInt32, _ frame: Frame) -> [Action]? {
+        guard let number = numbers[ClientStream(client: Self.jobs, stream: job)] else { return nil }
+        return [.toAgent(frame.renumbered(number))]
+    }
+
+    /// Lets a client take hold of a job's stdin, signals and terminal, away from whoever held it before.
+    /// - Throws: ``ProtocolError`` when the client uses the stream number already.
+    mutating func attach(
+        _ client: ClientID, stream: UInt32, to job: UInt32
+    ) throws(ProtocolError) -> [Action] {
+        let key = ClientStream(client: client, stream: stream)
+        guard numbers[key] == nil else { throw .badField("stream") }
+        guard let number = numbers[ClientStream(client: Self.jobs, stream: job)], let held = streams[number],
+            held.isRunning
+        else {
+            let failure = StartFailure(.badRequest, "job \(job) is not running")
+            return [.toClient(client, try GuestMessage.failed(stream: stream, failure).frame())]
+        }
+        var actions: [Action] = []
+        if let former = held.holder {
+            numbers[ClientStream(client: former.client, stream: former.stream)] = nil
+            let failure = StartFailure(.badRequest, "another client has taken hold of job \(job)")
+            actions.append(.toClient(former.client, try GuestMessage.failed(stream: former.stream, failure).frame()))
+        }
+        numbers[key] = number
+        streams[number]?.holder = (client, stream)
+        actions.append(.toClient(client, try GuestMessage.started(stream: stream, pid: held.pid).frame()))
+        // The window may have been used in part by an earlier client: this one starts from none.
+        if held.inputCredit > 0 {
+            actions.append(.toClient(client, try GuestMessage.credit(stream: stream, held.inputCredit).frame()))
         }
         return actions
     }
@@ -99,10 +158,11 @@ struct StreamRouter {
         var ended = false
         var actions: [Action] = []
         switch message {
-        case .ready, .configured, .refused, .stopped: throw .unexpected(frame.kind)
-        case .started:
+        case .ready, .configured, .refused, .stopped, .measured: throw .unexpected(frame.kind)
+        case .started(_, let pid):
             guard !stream.isRunning else { throw .unexpected(.started) }
             stream.isRunning = true
+            stream.pid = pid
         case .failed:
             guard !stream.isRunning else { throw .unexpected(.failed) }
             ended = true
@@ -131,6 +191,12 @@ struct StreamRouter {
             ended = true
         }
         streams[frame.stream] = ended ? nil : stream
+        if let holder = stream.holder {
+            if ended { numbers[ClientStream(client: holder.client, stream: holder.stream)] = nil }
+            if ended || frame.kind == .credit {
+                actions.append(.toClient(holder.client, frame.renumbered(holder.stream)))
+            }
+        }
         if let owner = stream.owner {
             if ended { numbers[ClientStream(client: owner.client, stream: owner.stream)] = nil }
             actions.append(.toClient(owner.client, frame.renumbered(owner.stream)))

@@ -7,20 +7,18 @@ import NIOCore
 import NIOPosix
 import SandboxState
 
-/// The life of one sandbox, from its record to the removal of its files.
+/// The life of one sandbox while it has a machine: from its record to the last word about how it ended.
 ///
-/// A tree of tasks: reading and writing the client's socket, the machine with its console and agent. The first that ends
-/// ends the rest: a client that goes away, a guest that breaks the protocol, an engine that dies.
+/// A tree of tasks: the clients, the listening socket, the machine with its console and agent. The machine's end, or that
+/// of the client it belongs to, ends the rest.
 public struct Supervisor: Sendable {
-    /// Longest time from the start of the engine to the agent's confirmation, in seconds. Generous: an emulated machine on
-    /// a busy host takes many times the usual second.
-    static let bootLimit = 120
-
     let record: SandboxRecord
     let directory: SandboxDirectory
     let home: Home
     let group: any EventLoopGroup
-    let session = Session()
+    let session: Session
+    /// Whether the sandbox is just being made: it goes when it does not get ready.
+    let isFirstLife: Bool
 
     /// Supervises the sandbox of `record`.
     public init(_ record: SandboxRecord, _ directory: SandboxDirectory, in home: Home, on group: any EventLoopGroup) {
@@ -28,141 +26,169 @@ public struct Supervisor: Sendable {
         self.directory = directory
         self.home = home
         self.group = group
+        session = Session(directory)
+        let life = try? RecordFile.read(SandboxLife.self, from: directory.life)
+        isFirstLife = life.map { $0.status == .starting && $0.started == nil } ?? true
     }
 
-    /// Runs the sandbox until its client goes away or the machine ends. The files are the caller's to remove.
-    /// - Parameter control: the client, a connected stream socket.
+    /// How a machine came to its end.
+    enum Ending: Sendable {
+        /// It was told to stop; why, when nobody asked.
+        case stopped(reason: String?)
+        /// The main process ended with this status, or could not be started, and then the machine in good order.
+        case mainEnded(Int32, reason: String?)
+        /// It ended unasked, or never came to be.
+        case failed(String)
+        /// The client it belonged to has gone, or this process is told to end.
+        case abandoned
+    }
+
+    /// Runs the sandbox to its end, and puts its files into the state they are to be found in. The caller holds the lock.
+    /// - Parameter control: the first client, a connected stream socket.
     public func run(client control: Descriptor) async {
-        do {
-            let channel = try await FrameChannel.frames(control, on: group)
-            try await channel.executeThenClose { inbound, outbound in
-                let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
-                await session.connect(0, queue)
-                await withTaskGroup(of: Void.self) { writing in
-                    writing.addTask {
-                        for await frame in frames {
-                            do { try await outbound.write(frame) } catch { return }
-                        }
+        await withTaskGroup(of: Ending?.self) { tasks in
+            tasks.addTask {
+                await serve(control)
+                // A sandbox that goes on without its first client listens for others.
+                return record.endsWithClient ? .abandoned : nil
+            }
+            if !record.endsWithClient {
+                tasks.addTask {
+                    do { try await listen() } catch is CancellationError { return nil } catch {
+                        return .failed("clients cannot be listened to: \(error)")
                     }
-                    await session.end(await live(reading: inbound))
-                    // The last words to the client must not wait for one that does not read.
-                    writing.addTask { try? await Task.sleep(for: .seconds(2)) }
-                    await writing.next()
-                    writing.cancelAll()
+                    return nil
                 }
             }
-        } catch {
-            // The client's socket failed: there is nobody to tell.
+            tasks.addTask { await keepRunning() }
+            var ending = Ending.abandoned
+            for await case let result? in tasks {
+                ending = result
+                break
+            }
+            await finish(ending)
+            tasks.cancelAll()
         }
     }
 
-    /// Lives until the first reason to end, and returns it; `nil` when the client has gone.
-    private func live(reading client: NIOAsyncChannelInboundStream<Frame>) async -> String? {
-        await withTaskGroup(of: String?.self) { group in
-            group.addTask {
-                do {
-                    for try await frame in client { try await session.receive(frame, from: 0) }
-                } catch {}
+    /// Stops the sandbox in good order, as when the host goes down; one that ends with its client ends at once.
+    public func stop() async {
+        let grace: UInt32 = record.endsWithClient ? 0 : 5_000
+        await session.order(.stop(graceMilliseconds: grace, reason: "its supervisor was told to end"))
+    }
+
+    private var id: SandboxID { directory.id }
+
+    /// Starts machines one after the other, as the sandbox's ``RestartPolicy`` says.
+    private func keepRunning() async -> Ending {
+        var restarts = 0
+        var wait = Duration.milliseconds(100)
+        if !record.endsWithClient { noteStart(restarts: restarts) }
+        while true {
+            let begun = ContinuousClock.now
+            let ending = await runMachine(restarts: restarts)
+            guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasReady else {
+                return ending
+            }
+            // A machine that went on for a while has earned a quick restart.
+            if begun.duration(to: .now) > .seconds(10) { wait = .milliseconds(100) }
+            restarts += 1
+            noteStart(after: ending, restarts: restarts)
+            EventLog(home).append(.init(.restart, id, name: record.name, detail: reason(of: ending)))
+            await session.dropProcesses(reason(of: ending) ?? "its machine was started again")
+            if let ordered = await ordered(within: wait) { return ordered }
+            wait = min(wait * 2, .seconds(60))
+        }
+    }
+
+    /// Notes that a machine is on its way. What is known of an earlier one stays: that tells an old sandbox from a new one.
+    private func noteStart(after ending: Ending? = nil, restarts: Int) {
+        var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.starting)
+        life.status = .starting
+        life.reason = ending.flatMap { reason(of: $0) }
+        life.ended = nil
+        life.restarts = restarts
+        life.supervisor = getpid()
+        note(life)
+    }
+
+    /// Waits while there is no machine; what the sandbox comes to when somebody wants it to end meanwhile.
+    private func ordered(within time: Duration) async -> Ending? {
+        await session.renewOrders()
+        return await withTaskGroup(of: Ending?.self) { tasks in
+            tasks.addTask {
+                do { try await Task.sleep(for: time) } catch { return .abandoned }
                 return nil
             }
-            group.addTask {
-                do { try await runMachine() } catch is CancellationError { return nil } catch { return "\(error)" }
-                return "the machine ended"
-            }
-            let reason = await group.next() ?? nil
-            group.cancelAll()
-            return reason
+            tasks.addTask { await nextOrder() }
+            let ending = await tasks.next() ?? nil
+            tasks.cancelAll()
+            return ending
         }
     }
 
-    private func runMachine() async throws {
-        await mark("supervisor started")
-        let console = try ConsoleLog(path: directory.console)
-        let machine = try await startMachine()
-        await mark("engine started")
-        // Whatever ends the tasks below ends the machine first, since one of them waits for it.
-        try await withTaskCancellationHandler {
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
-                // The end of the console is not the end of the machine: waitForExit tells that, and how.
-                tasks.addTask { try? await console.follow(.bytes(machine.console, on: group)) }
-                tasks.addTask { try? await console.follow(.pipe(machine.messages, on: group)) }
-                tasks.addTask { try await serveAgent(machine.agentPort, console) }
-                tasks.addTask {
-                    try await Task.sleep(for: .seconds(Self.bootLimit))
-                    guard await session.isActive else {
-                        throw SupervisorError.notReady(seconds: Self.bootLimit, console: await console.tail())
-                    }
-                }
-                tasks.addTask {
-                    let exit = await machine.waitForExit()
-                    throw SupervisorError.machineEnded(exit, console: await console.tail())
-                }
-                defer { machine.kill() }
-                for try await _ in tasks {}
-            }
-        } onCancel: {
-            machine.kill()
-        }
-    }
-
-    // MARK: The agent
-
-    private func serveAgent(_ port: Descriptor, _ console: ConsoleLog) async throws {
-        let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
-        try await FrameChannel.frames(port, on: group).executeThenClose { inbound, outbound in
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
-                tasks.addTask {
-                    for await frame in frames { try await outbound.write(frame) }
-                }
-                tasks.addTask {
-                    do {
-                        var received = inbound.makeAsyncIterator()
-                        try await configure(&received, outbound, console)
-                        await mark("configured")
-                        try await session.activate(queue)
-                        while let frame = try await received.next() { try await session.receive(frame) }
-                        try await agentGone(console)
-                    } catch let error as ProtocolError {
-                        throw SupervisorError.agentProtocol(error, console: await console.tail())
-                    }
-                }
-                defer { tasks.cancelAll() }
-                try await tasks.next()
+    /// Waits for somebody who wants the sandbox to end while there is no machine.
+    func nextOrder() async -> Ending? {
+        for await order in await session.orders {
+            switch order {
+            case .stop(_, let reason): return .stopped(reason: reason)
+            case .kill: return .stopped(reason: nil)
+            case .mainEnded: continue
             }
         }
+        return nil
     }
 
-    /// Turns the booted machine into this sandbox. Fails closed: without the agent's confirmation it throws.
-    private func configure(
-        _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
-        _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
-    ) async throws {
-        guard let first = try await received.next() else { return try await agentGone(console) }
-        guard case .ready(let version) = try GuestMessage(first) else { throw ProtocolError.unexpected(first.kind) }
-        guard version == ProtocolVersion.current else { throw SupervisorError.wrongVersion(version) }
-        await mark("agent ready")
-        try await outbound.write(try HostMessage.configure(identity()).frame())
-        guard let second = try await received.next() else { return try await agentGone(console) }
-        switch try GuestMessage(second) {
-        case .configured: return
-        case .refused(let reason): throw SupervisorError.refused(reason)
-        default: throw ProtocolError.unexpected(second.kind)
+    private func wantsRestart(after ending: Ending, _ restarts: Int) -> Bool {
+        switch (ending, record.restart) {
+        case (.stopped, _), (.abandoned, _), (_, .never), (.mainEnded(0, _), .onFailure): false
+        case (_, .onFailure(let most)): restarts < most
+        case (_, .always): true
         }
     }
 
-    /// The agent's channel has ended: mostly because the engine did, and then its exit is the better reason.
-    private func agentGone(_ console: ConsoleLog) async throws {
-        try await Task.sleep(for: .seconds(1))
-        throw SupervisorError.agentGone(console: await console.tail())
+    private func reason(of ending: Ending) -> String? {
+        switch ending {
+        case .stopped(let reason): reason
+        case .failed(let reason): reason
+        case .mainEnded(_, let reason): reason
+        case .abandoned: nil
+        }
     }
 
-    private func identity() -> MachineConfiguration {
-        var generator = SystemRandomNumberGenerator()
-        let random = (0..<64).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
-        let digits = Array("0123456789abcdef")
-        let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
-        return MachineConfiguration(
-            entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID)
+    // MARK: The state on disk
+
+    /// Tells clients and the files how the sandbox ended.
+    private func finish(_ ending: Ending) async {
+        let wasReady = await session.wasReady
+        if record.removesItself || !wasReady && isFirstLife {
+            directory.removeFiles()
+        } else {
+            try? FileTree.removeFile(directory.engine)
+            var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.stopped)
+            life.status = if case .failed = ending { .crashed } else { .stopped }
+            life.reason = reason(of: ending)
+            if case .mainEnded(let status, _) = ending { life.exitStatus = status }
+            life.ended = Int64(time(nil))
+            life.supervisor = nil
+            note(life, durable: true)
+        }
+        let isCrash = if case .failed = ending { true } else { false }
+        let event = EventLog.Event(isCrash ? .crash : .stop, id, name: record.name, detail: reason(of: ending))
+        EventLog(home).append(event)
+        await session.end(reason(of: ending) ?? (wasReady ? nil : "the sandbox was ended before it was ready"))
+        // The last words must not wait for a client that does not read them.
+        let patience = Task {
+            do { try await Task.sleep(for: .seconds(2)) } catch { return }
+            await session.stopWaitingForClients()
+        }
+        await session.waitForClients()
+        patience.cancel()
+    }
+
+    func note(_ life: SandboxLife, durable: Bool = false) {
+        // On a full disk the sandbox goes on; a free lock still tells that its supervisor is gone.
+        try? RecordFile.write(life, to: directory.life, durable: durable)
     }
 
     func mark(_ stage: String) async {

@@ -4,7 +4,6 @@ import Engine
 /// Why a sandbox did not come to be, or ended before it was told to.
 public enum SupervisorError: Error, CustomStringConvertible {
     case notReady(seconds: Int, console: String)
-    case wrongVersion(UInt32)
     case refused(String)
     case agentProtocol(ProtocolError, console: String)
     case agentGone(console: String)
@@ -15,8 +14,6 @@ public enum SupervisorError: Error, CustomStringConvertible {
         switch self {
         case .notReady(let seconds, let console):
             "the machine was not ready within \(seconds) s; is the host overloaded?\(Self.last(console))"
-        case .wrongVersion(let version):
-            "the guest's agent speaks protocol \(version), this supervisor \(ProtocolVersion.current); run 'make build'"
         case .refused(let reason): "the guest could not be configured: \(reason)"
         case .agentProtocol(let error, let console):
             "the guest's agent broke the protocol (\(error)); the sandbox was ended\(Self.last(console))"

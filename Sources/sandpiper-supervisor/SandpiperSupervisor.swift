@@ -4,15 +4,19 @@ import LinuxSystem
 import NIOPosix
 import SandboxState
 import Supervisor
+import Synchronization
 
 /// `sandpiper-supervisor ID`: owns one sandbox. Started by a client, which hands it the descriptors of
-/// ``InheritedDescriptor``; ends when the client goes away, and leaves nothing behind.
+/// ``InheritedDescriptor``; goes on without it unless the sandbox is to end with its client.
 @main
 struct SandpiperSupervisor {
     static func main() async {
         StandardStreams.fillGaps()
         if CommandLine.arguments.dropFirst().first == "doctor" {
             do { exit(try Doctor.run(Array(CommandLine.arguments.dropFirst(2)))) } catch { fail("\(error)") }
+        }
+        if CommandLine.arguments.dropFirst().first == "template" {
+            await TemplateCommand.run(Array(CommandLine.arguments.dropFirst(2)))
         }
         signal(SIGPIPE, SIG_IGN)
         guard let signals = try? SignalDescriptor([SIGTERM, SIGINT, SIGHUP]) else { fail("signals cannot be received") }
@@ -26,12 +30,19 @@ struct SandpiperSupervisor {
             let home = try Home.current()
             let directory = SandboxDirectory(id, in: home)
             let record = try RecordFile.read(SandboxRecord.self, from: directory.record)
+            // Whoever reads what the first client prints must not wait for a sandbox that outlives it.
+            if !record.endsWithClient { dup2(try Descriptor(opening: "/dev/null", O_RDWR).rawValue, 2) }
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             let supervisor = Supervisor(record, directory, in: home, on: group)
             let life = Task { await supervisor.run(client: control) }
-            try signals.forward { _ in life.cancel() }
+            let isAsked = Atomic(false)
+            try signals.forward { _ in
+                // A second signal is from somebody who does not want to wait.
+                let isFirst = !isAsked.exchange(true, ordering: .relaxed)
+                if isFirst, !record.endsWithClient { Task { await supervisor.stop() } } else { life.cancel() }
+            }
             await life.value
-            directory.remove()
+            directory.release()
         } catch {
             fail("\(error)")
         }

@@ -22,21 +22,5 @@ enum EnvironmentVariables {
         }
     }
 
-    /// Later pairs replace earlier ones of the same name, in place.
-    static func merged(_ pairs: [String]) -> [String] {
-        var names: [Substring: Int] = [:]
-        var result: [String] = []
-        for pair in pairs {
-            let name = pair.prefix { $0 != "=" }
-            if let index = names[name] {
-                result[index] = pair
-            } else {
-                names[name] = result.count
-                result.append(pair)
-            }
-        }
-        return result
-    }
-
     private static func hostVariable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }

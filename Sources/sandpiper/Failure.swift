@@ -1,3 +1,4 @@
+import ControlClient
 import ImageStore
 import LinuxSystem
 import SandboxState
@@ -8,6 +9,7 @@ protocol FailureMessage: Error, CustomStringConvertible {}
 extension StateError: FailureMessage {}
 extension SystemError: FailureMessage {}
 extension ImageStoreError: FailureMessage {}
+extension ControlError: FailureMessage {}
 
 /// A failure of the command line's own.
 struct Failure: FailureMessage {

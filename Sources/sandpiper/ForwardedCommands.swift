@@ -10,8 +10,8 @@ enum ForwardedCommands {
         (Pull.self, "sandpiper-image"), (Push.self, "sandpiper-image"), (Login.self, "sandpiper-image"),
         (Logout.self, "sandpiper-image"), (Load.self, "sandpiper-image"), (Save.self, "sandpiper-image"),
         (Images.self, "sandpiper-image"), (History.self, "sandpiper-image"), (Tag.self, "sandpiper-image"),
-        (RemoveImage.self, "sandpiper-image"), (Prune.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
-        (Doctor.self, "sandpiper-supervisor"),
+        (RemoveImage.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
+        (Template.self, "sandpiper-supervisor"), (Doctor.self, "sandpiper-supervisor"),
     ]
 
     /// The types that stand for the commands.
@@ -73,12 +73,13 @@ private struct RemoveImage: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "rmi", abstract: "Remove images.")
 }
 
-private struct Prune: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Remove images without a name, or all unused ones.")
-}
-
 private struct DiskUsage: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "df", abstract: "Show what takes the disk.")
+}
+
+private struct Template: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Manage the frozen machines that sandboxes are forks of.")
 }
 
 private struct Doctor: ParsableCommand {

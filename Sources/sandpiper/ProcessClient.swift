@@ -1,5 +1,6 @@
 import AgentProtocol
 import Control
+import ControlClient
 import Glibc
 import LinuxSystem
 
@@ -17,7 +18,7 @@ final class ProcessClient {
     /// Credit is given back in portions of at least this many bytes.
     private static let creditPortion = Int(FlowWindow.initial / 4)
 
-    private let supervisor: SupervisorProcess
+    private let connection: ControlConnection
     private let terminal: TerminalIO
     private let specification: ProcessSpecification
     private let signals: SignalDescriptor
@@ -25,9 +26,8 @@ final class ProcessClient {
     private let input: Descriptor
     private let outputs: [(channel: Channel, writer: OutputWriter)]
     private var timings: Timings?
+    private let atEnd: () -> Void
 
-    private var decoder = FrameDecoder()
-    private var buffer = [UInt8](repeating: 0, count: 262_144)
     private var isRunning = false
     private var takesInput: Bool
     private var inputCredit = Int(FlowWindow.initial)
@@ -38,11 +38,13 @@ final class ProcessClient {
     private var status: Int32?
 
     /// A client that starts `specification` when the sandbox is ready. Made before any thread, so that signals come here.
+    /// - Parameter atEnd: called when the process has ended or could not be started: hangs up.
     init(
-        _ supervisor: SupervisorProcess, _ terminal: TerminalIO, _ specification: ProcessSpecification,
-        signals: SignalDescriptor, timings: Timings?
+        _ connection: ControlConnection, _ terminal: TerminalIO, _ specification: ProcessSpecification,
+        signals: SignalDescriptor, timings: Timings?, atEnd: @escaping () -> Void
     ) throws {
-        self.supervisor = supervisor
+        self.connection = connection
+        self.atEnd = atEnd
         self.terminal = terminal
         self.specification = specification
         self.signals = signals
@@ -60,7 +62,7 @@ final class ProcessClient {
     func run() throws -> Int32 {
         defer {
             terminal.restore()
-            supervisor.end()
+            atEnd()
             timings?.mark("cleaned up")
             timings?.print()
         }
@@ -75,7 +77,7 @@ final class ProcessClient {
     private func wait() throws -> Int32? {
         let readsInput = isRunning && takesInput && inputCredit > 0 && status == nil
         var descriptors = [
-            pollfd(fd: supervisor.control.rawValue, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: connection.socket.rawValue, events: Int16(POLLIN), revents: 0),
             pollfd(fd: signals.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
             pollfd(fd: progress.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
             // A negative descriptor is skipped.
@@ -96,20 +98,16 @@ final class ProcessClient {
     }
 
     private func send(_ message: HostMessage) throws {
-        do { try supervisor.control.write(message.frame().encoded) } catch let error as ProtocolError {
+        do { try connection.send(.process(message)) } catch let error as ProtocolError {
             throw Failure("the command and its environment are too long: \(error)")
-        } catch let error as SystemError where error.number == EPIPE {
-            // The supervisor has ended; its last words are still to be read.
         }
     }
 
     // MARK: From the sandbox
 
     private func receive() throws {
-        let count = try buffer.withUnsafeMutableBytes { try supervisor.control.read(into: $0) }
-        guard count > 0 else { throw Failure("the sandbox's supervisor ended unexpectedly") }
-        decoder.append(buffer[..<count])
-        while let frame = try decoder.next() { try handle(SupervisorMessage(frame)) }
+        guard let messages = try connection.receive() else { throw ControlError.hungUp }
+        for message in messages { try handle(message) }
     }
 
     private func handle(_ message: SupervisorMessage) throws {
@@ -138,7 +136,7 @@ final class ProcessClient {
         case .process(.exited(_, let exit)):
             timings?.mark("process ended")
             status = exit.shellCode
-        case .process: break
+        case .process, .reply: break
         }
     }
 

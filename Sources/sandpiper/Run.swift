@@ -1,12 +1,15 @@
 import AgentProtocol
 import ArgumentParser
+import Control
+import ControlClient
 import Glibc
 import ImageStore
 import LinuxSystem
 import OCI
 import SandboxState
 
-/// `sandpiper run`: one process in a new sandbox that goes when the process ends.
+/// `sandpiper run`: a new sandbox for one command. In the foreground the sandbox goes when the command ends; with `-d` it
+/// goes on without this command, and stops when its own ends.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a command in a new sandbox.",
@@ -17,108 +20,143 @@ struct Run: ParsableCommand {
             signal N ended it, 124 after --timeout, 125 when Sandpiper itself failed.
             """)
 
-    @Option(help: "Virtual CPUs, 1 to 64.") var cpus: Int = 1
-    @Option(help: "Memory, for example 512m or 2g.") var memory: ByteSize = .mebibytes(512)
-    @Option(help: "Size of the writable disk, for example 10g.") var disk: ByteSize = .mebibytes(8192)
-    @Option(name: .shortAndLong, help: "Set NAME=VALUE, or pass on NAME.") var env: [String] = []
-    @Option(help: "Read environment variables from a file, one a line.") var envFile: [String] = []
-    @Option(name: .shortAndLong, help: "Working directory of the command.") var workdir: String?
-    @Option(name: .shortAndLong, help: "User and group, by name or number: USER[:GROUP].") var user: String?
+    @OptionGroup var options: SandboxOptions
     @Flag(name: .shortAndLong, help: "Pass stdin on to the command.") var interactive = false
     @Flag(name: .shortAndLong, help: "Give the command a terminal.") var tty = false
-    @Option(help: "A name for the sandbox.") var name: SandboxName?
-    @Option(help: "Replace the image's entrypoint.") var entrypoint: String?
+    @Flag(name: .shortAndLong, help: "Leave the sandbox running in the background, and print its id.")
+    var detach = false
     @Option(help: "Kill the command after this time, for example 30s or 1h30m.") var timeout: TimeSpan?
-    @Flag(name: .customLong("require-kvm"), help: "Refuse to emulate: fail where KVM does not really work.")
-    var requireKVM = false
-    @Option(help: "Fetch the image from its registry: always, when it is missing, or never.")
-    var pull = PullPolicy.missing
-    @Flag(help: "Print when each stage of the start was reached.") var timings = false
-    @Option(help: ArgumentHelp("Another guest kernel.", valueName: "file")) var kernel: String?
-    @Argument(parsing: .captureForPassthrough, help: "The image, and the command to run in it.")
-    var imageAndCommand: [String] = []
-
-    func validate() throws {
-        // All that the parser does not know goes with the command, its own help too.
-        if let first = imageAndCommand.first, ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(self) }
-        guard imageAndCommand.first.map({ !$0.hasPrefix("-") }) == true else {
-            let option = imageAndCommand.first.map { "'\($0)' is not an option of run" } ?? "name the image to run"
-            throw ValidationError("\(option); see 'sandpiper run --help'")
-        }
-        guard (1...64).contains(cpus) else { throw ValidationError("--cpus \(cpus): choose 1 to 64") }
-        guard (ByteSize.mebibytes(64)...ByteSize.mebibytes(1 << 20)).contains(memory) else {
-            throw ValidationError("--memory \(memory): choose 64m to 1t")
-        }
-        guard (ByteSize.mebibytes(64)...ByteSize.mebibytes(8 << 20)).contains(disk) else {
-            throw ValidationError("--disk \(disk): choose 64m to 8t")
-        }
-        guard workdir?.hasPrefix("/") != false else { throw ValidationError("--workdir: write an absolute path") }
-    }
+    @OptionGroup var target: ImageAndCommand
 
     func run() throws {
-        let started = HostClock.monotonic
-        // Before any thread and child: a signal from now on ends the sandbox in order.
-        let signals = try SignalDescriptor([SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH])
-        signal(SIGPIPE, SIG_IGN)
-        let home = try Home.current()
-        let store = try ImageStore(home: home.path)
-        try store.sweep()
-        let installation = try Installation()
-        let image = try pull.find(imageAndCommand[0], in: store, installation, signals)
-        let specification = try process(image.configuration)
+        let start = try NewSandboxStart(options)
+        let image = try options.pull.find(target.image, in: start.store, start.installation, start.signals)
+        var sandbox = try options.sandbox(image, target.image, command: target.command)
+        let job = try job(sandbox)
+        if detach { return try start.detached(sandbox, main: job, options) }
+        guard options.restart == .never else { throw Failure("--restart: only with -d") }
+        sandbox.removesItself = true
+        sandbox.endsWithClient = true
         let terminal = try TerminalIO(wanted: tty, interactive: interactive)
-        let record = SandboxRecord(
-            id: SandboxID(), name: name, image: imageAndCommand[0], imageDigest: "\(image.digest)", cpus: cpus,
-            memory: memory.roundedUp(to: .mebibytes(2)).bytes, disk: disk.roundedUp(to: .mebibytes(1)).bytes,
-            requireKVM: requireKVM, kernel: try kernel.map(existing) ?? installation.kernel(),
-            initramfs: try installation.initramfs(), created: Int64(time(nil)))
-        let supervisor = try SupervisorProcess(record, in: home, installation, terminal: terminal.descriptor)
+        let record = try sandbox.record(kernel: options.kernelPath(), start.installation)
+        let supervisor = try SupervisorProcess(
+            creating: record, in: start.home, start.installation, terminal: terminal.descriptor)
         let client = try ProcessClient(
-            supervisor, terminal, specification, signals: signals, timings: timings ? Timings(from: started) : nil)
+            supervisor.connection, terminal, job.process(size: TerminalIO.size), signals: start.signals,
+            timings: options.timings ? Timings(from: start.time) : nil, atEnd: { supervisor.end() })
         throw ExitStatusError(code: try client.run())
     }
 
-    private func existing(_ path: String) throws -> String {
-        guard let resolved = realpath(path, nil) else { throw Failure("--kernel \(path): there is no such file") }
-        defer { free(resolved) }
-        return String(cString: resolved)
-    }
-
-    /// The process to start: the image's configuration under what the options say.
-    private func process(_ image: ImageConfiguration) throws -> ProcessSpecification {
-        var command = Array(imageAndCommand.dropFirst())
-        if command.first == "--" { command.removeFirst() }
-        // As with Docker, another entrypoint also drops the image's own command.
-        let first = entrypoint.map { $0.isEmpty ? [] : [$0] } ?? image.entrypoint
-        let arguments = first + (command.isEmpty && entrypoint == nil ? image.command : command)
+    private func job(_ sandbox: NewSandbox) throws -> JobSpecification {
+        let arguments = sandbox.arguments
         guard !arguments.isEmpty else {
-            throw Failure("the image \(imageAndCommand[0]) names no command; write one after it")
+            throw Failure("the image \(target.image) names no command; write one after it")
         }
-        let given =
-            try envFile.flatMap { try EnvironmentVariables.file($0) }
-            + env.compactMap { try EnvironmentVariables.pair($0) }
-        var environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-        if tty { environment.append("TERM=xterm") }
-        environment += image.environment + given
-        return ProcessSpecification(
-            arguments: arguments, environment: EnvironmentVariables.merged(environment),
-            workingDirectory: workdir ?? image.workingDirectory, makesWorkingDirectory: true, user: user ?? image.user,
-            terminal: tty ? TerminalIO.size : nil, takesInput: interactive,
+        let defaults = sandbox.defaults
+        let environment = tty ? EnvironmentList.merged(["TERM=xterm"] + defaults.environment) : defaults.environment
+        return JobSpecification(
+            arguments: arguments, environment: environment, workingDirectory: defaults.workingDirectory,
+            user: defaults.user, terminal: tty, takesInput: interactive,
             timeout: timeout.map { UInt64($0.milliseconds) } ?? 0)
     }
 }
 
-extension ByteSize: ExpressibleByArgument {
-    /// Reads an argument of the command line.
-    public init?(argument: String) { self.init(argument) }
+/// `sandpiper create`: a new sandbox, awake, in the background.
+struct Create: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a sandbox and wake it; when this returns, exec works.",
+        usage: "sandpiper create [<options>] <image> [--] [<command> ...]",
+        discussion: """
+            Prints the sandbox's id. With a command the sandbox is for that process and stops when it ends; without one \
+            it goes on until it is stopped.
+            """)
+
+    @OptionGroup var options: SandboxOptions
+    @Flag(help: "Only make it: 'sandpiper start' wakes it.") var noStart = false
+    @OptionGroup var target: ImageAndCommand
+
+    func run() throws {
+        let start = try NewSandboxStart(options)
+        let image = try options.pull.find(target.image, in: start.store, start.installation, start.signals)
+        let sandbox = try options.sandbox(image, target.image, command: target.command)
+        let defaults = sandbox.defaults
+        let main =
+            target.command.isEmpty
+            ? nil
+            : JobSpecification(
+                arguments: sandbox.arguments, environment: defaults.environment,
+                workingDirectory: defaults.workingDirectory, user: defaults.user)
+        if noStart {
+            try start.made(sandbox, main: main, options)
+        } else {
+            try start.detached(sandbox, main: main, options)
+        }
+    }
 }
 
-extension TimeSpan: ExpressibleByArgument {
-    /// Reads an argument of the command line.
-    public init?(argument: String) { self.init(argument) }
-}
+/// What making a sandbox begins with, whoever keeps it afterwards.
+struct NewSandboxStart {
+    let time = HostClock.monotonic
+    let signals: SignalDescriptor
+    let home: Home
+    let store: ImageStore
+    let installation: Installation
 
-extension SandboxName: ExpressibleByArgument {
-    /// Reads an argument of the command line.
-    public init?(argument: String) { self.init(argument) }
+    /// Finds home and installation, and puts right what killed supervisors left.
+    init(_ options: SandboxOptions) throws {
+        // Before any thread and child: a signal from now on ends the sandbox in order.
+        signals = try SignalDescriptor([SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH])
+        signal(SIGPIPE, SIG_IGN)
+        home = try Home.current()
+        SandboxDirectory.sweep(home)
+        store = try ImageStore(home: home.path)
+        try store.sweep()
+        installation = try Installation()
+        try options.makeRoom(in: home)
+    }
+
+    /// Makes a sandbox that goes on without this command, waits until it is ready, and prints its id.
+    func detached(_ sandbox: NewSandbox, main: JobSpecification?, _ options: SandboxOptions) throws {
+        let record = try sandbox.record(main: main, kernel: options.kernelPath(), installation)
+        let supervisor = try SupervisorProcess(creating: record, in: home, installation)
+        var timings = options.timings ? Timings(from: time) : nil
+        try wait(supervisor, &timings)
+        timings?.print()
+        EventLog(home).append(.init(.create, try id(record), name: record.name))
+        print(record.id)
+    }
+
+    /// Makes a sandbox and leaves it at rest.
+    func made(_ sandbox: NewSandbox, main: JobSpecification?, _ options: SandboxOptions) throws {
+        let record = try sandbox.record(main: main, kernel: options.kernelPath(), installation)
+        let lock = try SandboxDirectory.create(record, in: home)
+        let directory = SandboxDirectory(try id(record), in: home)
+        do {
+            try directory.synchronize()
+            try RecordFile.write(SandboxLife(.created), to: directory.life, durable: true)
+        } catch {
+            directory.remove()
+            throw error
+        }
+        directory.release()
+        withExtendedLifetime(lock) {}
+        EventLog(home).append(.init(.create, directory.id, name: record.name))
+        print(record.id)
+    }
+
+    private func id(_ record: SandboxRecord) throws -> SandboxID {
+        guard let id = SandboxID(record.id) else { throw StateError.noSuchSandbox(record.id) }
+        return id
+    }
+
+    private func wait(_ supervisor: SupervisorProcess, _ timings: inout Timings?) throws {
+        try ReadyWait(supervisor, signals).run { message in
+            switch message {
+            case .timing(let stage, let nanoseconds): timings?.mark(stage, at: nanoseconds)
+            case .notice(let line): complain(line)
+            case .ready: timings?.mark("ready")
+            default: break
+            }
+        }
+    }
 }

@@ -10,12 +10,15 @@ struct Sandpiper: ParsableCommand {
         commandName: "sandpiper",
         abstract: "Run untrusted code in microVMs made from container images.",
         version: "0.1.0",
-        subcommands: [Run.self, Inspect.self, Logs.self] + ForwardedCommands.all)
+        subcommands: [
+            Run.self, Create.self, Start.self, Stop.self, Restart.self, Kill.self, Remove.self, Exec.self, Attach.self,
+            Copy.self,
+            List.self, Inspect.self, Logs.self, Jobs.self, Wait.self, Rename.self, Stats.self, Events.self, Prune.self,
+        ] + ForwardedCommands.all)
 
     static func main() {
         StandardStreams.fillGaps()
         do {
-            if let home = try? Home.current() { SandboxDirectory.sweep(home) }
             try ForwardedCommands.forward(Array(CommandLine.arguments.dropFirst()))
             var command = try parseAsRoot()
             try command.run()

@@ -1,3 +1,4 @@
+import ControlClient
 import Glibc
 import LinuxSystem
 import Testing
@@ -32,7 +33,7 @@ import Testing
 
     @Test("a later pair replaces an earlier one of the same name, in its place")
     func merged() {
-        #expect(EnvironmentVariables.merged(["A=1", "B=2", "A=3", "AB=4"]) == ["A=3", "B=2", "AB=4"])
+        #expect(EnvironmentList.merged(["A=1", "B=2", "A=3", "AB=4"]) == ["A=3", "B=2", "AB=4"])
     }
 }
 

@@ -12,7 +12,7 @@ import Testing
         let file = try Descriptor(opening: "/dev/null")
         let extents = Array(repeating: MachineSpecification.Disk.Extent(file: file, length: length), count: extents)
         return MachineSpecification(
-            cpus: cpus, memory: memory, kernel: file, initramfs: file,
+            cpus: cpus, memory: memory, origin: .boot(kernel: file, initramfs: file),
             disks: serials.map { .init(serial: $0, extents: extents, readOnly: readOnly) }, diskLimit: 0,
             commandLine: words)
     }

@@ -10,13 +10,13 @@ import Testing
         #expect(message(#"{"QMP": {"version": {"qemu": {"micro": 22}}, "capabilities": ["oob"]}}"#) == .greeting)
         #expect(message(#"{"return": {}, "id": 3}"#) == .done(id: 3))
         #expect(
-            message(#"{"id": 4, "error": {"class": "GenericError", "desc": "no"}}"#) == .failed(id: 4, reason: "no"))
+            message(#"{"id": 4, "error": {"class": "GenericError", "desc": "no"}}"#) == .failed(id: 4, detail: "no"))
         #expect(
             message(
                 #"{"timestamp": {"seconds": 1}, "event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}"#
             )
-                == .event("SHUTDOWN", reason: "guest-reset"))
-        #expect(message(#"{"timestamp": {"seconds": 1}, "event": "STOP"}"#) == .event("STOP", reason: nil))
+                == .event("SHUTDOWN", detail: "guest-reset"))
+        #expect(message(#"{"timestamp": {"seconds": 1}, "event": "STOP"}"#) == .event("STOP", detail: nil))
     }
 
     @Test(

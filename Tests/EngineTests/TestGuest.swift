@@ -68,7 +68,7 @@ enum TestGuest {
         _ script: String, disks: [MachineSpecification.Disk] = [], diskLimit: Int64 = 0, userNumber: UInt32 = 1
     ) async throws -> QEMUMachine {
         let specification = MachineSpecification(
-            memory: 256 << 20, kernel: try kernel.get(), initramfs: try initramfs(script), disks: disks,
+            memory: 256 << 20, origin: .boot(kernel: try kernel.get(), initramfs: try initramfs(script)), disks: disks,
             diskLimit: diskLimit, userNumber: userNumber)
         return try await QEMUMachine.start(specification, on: try engine())
     }

@@ -62,8 +62,8 @@ import Testing
 
     private func record(_ name: String? = nil) -> SandboxRecord {
         SandboxRecord(
-            id: SandboxID(), name: name.flatMap { SandboxName($0) }, image: "busybox", imageDigest: "sha256:0", cpus: 1,
-            memory: 1 << 29, disk: 1 << 30, requireKVM: false, kernel: "/k", initramfs: "/i", created: 0)
+            id: SandboxID(), name: name.flatMap { SandboxName($0) }, image: "busybox", imageDigest: "sha256:0",
+            limits: SandboxLimits(), kernel: "/k", initramfs: "/i", created: 0)
     }
 
     /// What the death of the owner does. Closing the descriptor would not do: a child that another test of this process is

@@ -57,7 +57,11 @@ import Testing
     @Test(
         "a guest that speaks out of turn is told off",
         arguments: [
-            GuestMessage.ready(version: 1), .configured, .refused("no"), .stopped, .started(stream: 1, pid: 3),
+            GuestMessage.ready(version: 1),
+            .configured(
+                Confirmation(
+                    hostName: "a", machineID: "b", bootID: "c", mac: [2, 0, 0, 0, 0, 1], wallClock: 1, addresses: [])),
+            .refused("no"), .stopped, .started(stream: 1, pid: 3),
             .failed(stream: 1, StartFailure(.notFound, "no")), .data(stream: 1, .output, []), .end(stream: 2, .output),
             .exited(stream: 9, ExitStatus(.code(0))), .credit(stream: 1, 0),
         ])
@@ -95,7 +99,7 @@ import Testing
     @Test("a client cannot configure or shut down the machine")
     mutating func notForClients() throws {
         #expect(throws: ProtocolError.unexpected(.shutdown)) {
-            try router.receive(HostMessage.shutdown.frame(), from: 0)
+            try router.receive(HostMessage.shutdown(graceMilliseconds: 0).frame(), from: 0)
         }
     }
 

@@ -16,7 +16,7 @@ enum Conversations {
     static func hostFrames() throws -> [(String, Frame)] {
         let configuration = MachineConfiguration(
             entropy: [UInt8](0..<32), wallClock: 1_700_000_000_000_000_000, hostName: "sandbox",
-            machineID: "0123456789abcdef0123456789abcdef",
+            machineID: "0123456789abcdef0123456789abcdef", mac: [2, 0, 0, 0, 0, 1], addresses: ["192.0.2.7/24"],
             mounts: [.init(type: "tmpfs", source: "tmpfs", target: "/tmp", options: "size=64m,mode=1777")],
             environment: ["PATH=/bin"], limits: .init(processes: 100, openFiles: 1024))
         let messages: [(String, HostMessage)] = [
@@ -31,7 +31,14 @@ enum Conversations {
     /// One of each message of the guest.
     static func guestFrames() throws -> [(String, Frame)] {
         let messages: [(String, GuestMessage)] = [
-            ("ready", .ready(version: ProtocolVersion.current)), ("configured", .configured),
+            ("ready", .ready(version: ProtocolVersion.current)), (
+                "configured",
+                .configured(
+                    Confirmation(
+                        hostName: "sandbox", machineID: "0123456789abcdef0123456789abcdef",
+                        bootID: "01234567-89ab-cdef-0123-456789abcdef", mac: [2, 0, 0, 0, 0, 1],
+                        wallClock: 1_700_000_000_100_000_000, addresses: ["192.0.2.7/24"]))
+            ),
             ("refused", .refused("mount /tmp: no such device")), ("started", .started(stream: 1, pid: 12)),
             ("failed", .failed(stream: 1, StartFailure(.notFound, "start nothing: not found"))),
             ("output", .data(stream: 1, .output, Array("42\n".utf8))), ("end-of-output", .end(stream: 1, .output)),

@@ -43,6 +43,8 @@ struct linux_jail {
     unsigned short filter_length;
     const int *process_slots;
     int process_slot_count;
+    /// Whether the filter asks about calls after exec too: the caller then gets the listener.
+    int keeps_listener;
 };
 
 /// The step at which starting failed.
@@ -64,8 +66,13 @@ enum linux_jail_stage {
 };
 
 /// Starts the program and returns its process number once it runs, or -1 with errno and `stage` set.
-/// The program is killed when the calling thread ends.
-pid_t linux_jail_start(const struct linux_jail *jail, int *pidfd, int *stage);
+/// The program is killed when the calling thread ends. `listener` gets the filter's listener, or -1; once that is closed,
+/// every call that the filter asks about fails with ENOSYS.
+pid_t linux_jail_start(const struct linux_jail *jail, int *pidfd, int *listener, int *stage);
+
+/// Takes the next call that a listener has, and answers an openat(2) with a copy of `descriptor`, any other with EPERM.
+/// Returns 1 when the descriptor was given, 0 when not, -1 with errno where the kernel cannot (before Linux 5.9).
+int linux_jail_answer_open(int listener, int descriptor);
 
 /// landlock_create_ruleset(2) for these rights; `size` is that of the attribute structure the kernel knows.
 int linux_landlock_create(uint64_t files, uint64_t network, uint64_t scopes, unsigned long size);

@@ -6,11 +6,23 @@ struct QEMUCommandLine {
     private(set) var descriptors: [Descriptor] = []
     /// Those of them that it opens anew.
     private(set) var reopened: [Descriptor] = []
+    /// The file that it shall get as its memory.
+    private(set) var answerToOpens: Descriptor?
+    /// What it is told over its control socket before anything else.
+    private(set) var firstCommands: [Command] = []
     /// The arguments, beginning with the program's name.
     private(set) var arguments: [String]
 
     /// The most memory that translated code may take.
     static let translationCache: Int64 = 256 << 20
+
+    /// A command of the control protocol, with a JSON object.
+    typealias Command = (command: String, arguments: String)
+
+    /// Memory that is in a file stays there when the rest is written and read.
+    private static let leavingMemory: Command = (
+        "migrate-set-capabilities", #"{"capabilities":[{"capability":"x-ignore-shared","state":true}]}"#
+    )
 
     /// The engine's ends of the channels to it.
     struct Channels {
@@ -19,6 +31,7 @@ struct QEMUCommandLine {
         var control: Descriptor
         var console: Descriptor
         var agent: Descriptor
+        var network: Descriptor?
     }
 
     /// - Parameter sandbox: whether the program has QEMU's own system call filter.
@@ -35,24 +48,46 @@ struct QEMUCommandLine {
         // An emulated guest needs the interval timer to calibrate its clock, and without a real-time clock its kernel
         // looks for one for a whole second. On KVM it has a better clock than both.
         let clocks = emulated ? "pit=on,pic=on,rtc=on" : "pit=off,pic=off,rtc=off"
-        arguments += [
-            "-M", "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off",
-        ]
+        let memory = "\((specification.memory + 1 << 20 - 1) >> 20)M"
+        let board = "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off"
+        arguments += ["-M", board + (specification.memoryFile == nil ? "" : ",memory-backend=memory")]
         if emulated {
-            // A guest that is told of fast string moves copies with them, and they are the slowest moves to emulate.
-            arguments += ["-accel", "tcg,tb-size=\(Self.translationCache >> 20)", "-cpu", "max,-erms,-fsrm"]
+            arguments += ["-accel", "tcg,tb-size=\(Self.translationCache >> 20)"]
         } else {
-            arguments += ["-accel", "kvm", "-cpu", "host"]
+            arguments += ["-accel", "kvm"]
         }
-        arguments += ["-smp", "\(specification.cpus)", "-m", "\((specification.memory + 1 << 20 - 1) >> 20)M"]
+        arguments += ["-cpu", engine.processor]
+        arguments += ["-smp", "\(specification.cpus)", "-m", memory]
+        if let file = specification.memoryFile {
+            // Whatever the path: the open is answered with this file.
+            let sharing = specification.isFork ? "off" : "on"
+            arguments += [
+                "-object", "memory-backend-file,id=memory,size=\(memory),mem-path=/memory,share=\(sharing)",
+                // A machine that was stopped to be frozen shall run when it goes on, and not stop again.
+                "-global", "migration.store-global-state=off", "-global", "migration.x-events=on",
+                "-global", "migration.x-max-bandwidth=\(1 << 40)",
+            ]
+            firstCommands.append(Self.leavingMemory)
+            answerToOpens = file
+        }
 
         descriptors = [channels.input, channels.messages, channels.messages]
         addChannels(channels)
         arguments += ["-bios", reopen(firmware)]
-        arguments += ["-kernel", reopen(specification.kernel), "-initrd", reopen(specification.initramfs)]
-        arguments += ["-append", Self.kernelArguments(specification, emulated: emulated).joined(separator: " ")]
+        switch specification.origin {
+        case .boot(let kernel, let initramfs, _):
+            arguments += ["-kernel", reopen(kernel), "-initrd", reopen(initramfs)]
+            arguments += ["-append", Self.kernelArguments(specification, emulated: emulated).joined(separator: " ")]
+        case .frozen(_, let state):
+            arguments += ["-incoming", "defer"]
+            firstCommands.append((command: "migrate-incoming", arguments: #"{"uri":"fd:\#(pass(state))"}"#))
+        }
         arguments += ["-device", "virtio-rng-device"]
         for (index, disk) in specification.disks.enumerated() { try add(disk, index) }
+        if let network = channels.network {
+            arguments += ["-netdev", "stream,id=network,server=off,addr.type=fd,addr.str=\(pass(network))"]
+            arguments += ["-device", "virtio-net-device,id=network-device,netdev=network,host_mtu=65520"]
+        }
     }
 
     private static func kernelArguments(_ specification: MachineSpecification, emulated: Bool) -> [String] {
@@ -86,14 +121,18 @@ struct QEMUCommandLine {
         let node = "disk\(index)"
         let access = #""read-only":\#(disk.readOnly)"#
         let format: String
-        if disk.extents.count == 1, let extent = disk.extents.first {
+        let padding = (disk.size ?? 0) - disk.length
+        if padding <= 0, disk.extents.count == 1, let extent = disk.extents.first {
             format = #""driver":"raw","offset":0,"size":\#(extent.length)"#
             arguments += ["-blockdev", blockDevice(node, format, access, file: set(extent.file))]
         } else {
             let joined: Descriptor
-            do { joined = try VMDKDescriptor.make(disk.extents.map { (set($0.file), $0.length / 512) }) } catch {
-                throw .prepare("disk \(disk.serial)", error)
-            }
+            do {
+                var extents = disk.extents.map { (set($0.file), $0.length / 512) }
+                // What a file does not hold reads as zeros.
+                if padding > 0 { extents.append((set(try VMDKDescriptor.emptyFile()), padding / 512)) }
+                joined = try VMDKDescriptor.make(extents)
+            } catch { throw .prepare("disk \(disk.serial)", error) }
             format = #""driver":"vmdk""#
             arguments += ["-blockdev", blockDevice(node, format, access, file: set(joined))]
         }

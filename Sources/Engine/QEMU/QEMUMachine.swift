@@ -11,17 +11,20 @@ public final class QEMUMachine: Machine {
     public let console: Descriptor
     /// QEMU's standard error.
     public let messages: Descriptor
+    /// The other end of the network device: Ethernet frames, each after its length in 4 bytes, big-endian.
+    public let network: Descriptor?
 
     private let process: QEMUProcess
 
     private init(
         _ description: MachineDescription, agentPort: Descriptor, console: Descriptor, messages: Descriptor,
-        process: QEMUProcess
+        network: Descriptor?, process: QEMUProcess
     ) {
         self.description = description
         self.agentPort = agentPort
         self.console = console
         self.messages = messages
+        self.network = network
         self.process = process
     }
 
@@ -40,12 +43,27 @@ public final class QEMUMachine: Machine {
                 ?? .prepare("the engine's channels", error as? SystemError ?? SystemError("prepare"))
         }
         let (process, walls) = try await QEMUProcess.start(
-            launch.jail, control: launch.control, messages: launch.messages)
+            launch.jail, control: launch.control, messages: launch.messages, first: launch.firstCommands)
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
-        return QEMUMachine(
+        let machine = QEMUMachine(
             description, agentPort: launch.agentPort, console: launch.console, messages: process.messages,
-            process: process)
+            network: launch.network, process: process)
+        // A fork finds the carrier as it was when the machine was frozen.
+        if specification.network, !specification.isFork {
+            do { try await machine.setCarrier(false) } catch {
+                machine.kill()
+                let last = await machine.waitForExit().lastMessages
+                throw .control(command: "set_link", reason: last.isEmpty ? "\(error)" : last)
+            }
+        }
+        return machine
+    }
+
+    /// Plugs the network device's cable in or out, as the guest sees it. It is out in a machine that has just started.
+    /// - Throws: ``EngineError``.
+    public func setCarrier(_ present: Bool) async throws(EngineError) {
+        try await process.execute("set_link", #"{"name":"network-device","up":\#(present)}"#)
     }
 
     /// Stops the processors by QMP's `stop`.
@@ -53,6 +71,13 @@ public final class QEMUMachine: Machine {
 
     /// Lets the processors run by QMP's `cont`.
     public func resume() async throws(EngineError) { try await process.execute("cont") }
+
+    /// Stops the processors and has QEMU write its devices' state by QMP's `migrate`.
+    public func freeze(to state: Descriptor) async throws(EngineError) {
+        try await process.execute("stop")
+        try await process.execute("getfd", #"{"fdname":"state"}"#, passing: state)
+        try await process.execute("migrate", #"{"uri":"fd:state"}"#, until: "MIGRATION")
+    }
 
     /// Ends QEMU in good order by QMP's `quit`.
     public func stop() async throws(EngineError) { try await process.execute("quit") }
@@ -70,20 +95,26 @@ public final class QEMUMachine: Machine {
         let console: Descriptor
         let control: Descriptor
         let messages: Descriptor
+        let network: Descriptor?
+        let firstCommands: [QEMUCommandLine.Command]
 
         init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine) throws {
             let pipe = try Descriptor.pipe()
             let control = try Descriptor.socketPair()
             let console = try Descriptor.socketPair()
             let agent = try Descriptor.socketPair()
+            let network = specification.network ? try Descriptor.socketPair() : nil
             let channels = QEMUCommandLine.Channels(
                 input: try Descriptor(opening: "/dev/null"), messages: pipe.write, control: control.1,
-                console: console.1, agent: agent.1)
+                console: console.1, agent: agent.1, network: network?.1)
             let firmware = try Descriptor(opening: engine.firmware)
             let program = ELFProgram(try Descriptor(opening: engine.binary))
             var specification = specification
-            specification.kernel = try Self.readableByAll(specification.kernel)
-            specification.initramfs = try Self.readableByAll(specification.initramfs)
+            if case .boot(let kernel, let initramfs, let memory) = specification.origin {
+                specification.origin = .boot(
+                    kernel: try Self.readableByAll(kernel), initramfs: try Self.readableByAll(initramfs),
+                    memory: memory)
+            }
             let line = try QEMUCommandLine(
                 specification, engine: engine, firmware: firmware, channels: channels,
                 sandbox: program.libraries.contains { $0.hasPrefix("libseccomp.so") })
@@ -92,8 +123,10 @@ public final class QEMUMachine: Machine {
                 binary: engine.binary, arguments: line.arguments, descriptors: line.descriptors,
                 reopened: line.reopened, accelerator: engine.accelerator, fileLimit: specification.diskLimit,
                 memoryLimit: specification.memory + overhead + QEMUCommandLine.translationCache,
-                userNumber: specification.userNumber)
+                userNumber: specification.userNumber, answerToOpens: line.answerToOpens)
+            firstCommands = line.firstCommands
             agentPort = agent.0
+            self.network = network?.0
             self.console = console.0
             self.control = control.0
             messages = pipe.read

@@ -1,3 +1,4 @@
+import CLinux
 import ForeignText
 import Glibc
 import LinuxSystem
@@ -16,17 +17,25 @@ final class QEMUProcess: Sendable {
     private let process: JailedProcess
     private let control: Descriptor
     private let wakeup: (read: Descriptor, write: Descriptor)
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// A command that waits for its answer.
     private struct Pending {
         let command: String
+        /// The event without which the command is not done.
+        let ending: String?
         let deadline: ContinuousClock.Instant
         let continuation: CheckedContinuation<Result<Void, EngineError>, Never>
     }
 
+    /// Bytes on their way to the engine, and a descriptor that goes with the first of them.
+    private struct Outgoing {
+        var bytes: [UInt8]
+        var descriptor: Descriptor?
+    }
+
     private struct State {
-        var outgoing: [UInt8] = Array("{\"execute\":\"qmp_capabilities\",\"id\":0}\n".utf8)
+        var outgoing: [Outgoing]
         var pending: [Int: Pending] = [:]
         var lastID = 0
         var shutdownReason: String?
@@ -39,8 +48,10 @@ final class QEMUProcess: Sendable {
 
     private init(
         _ process: JailedProcess, control: Descriptor, messages: Descriptor, wakeup: (Descriptor, Descriptor),
-        patience: Duration
+        first: [QEMUCommandLine.Command], patience: Duration
     ) {
+        let commands = [("qmp_capabilities", "{}")] + first
+        state = Mutex(State(outgoing: [Outgoing(bytes: commands.flatMap { Self.message($0.0, $0.1, id: 0) })]))
         self.patience = patience
         self.process = process
         pid = process.pid
@@ -53,14 +64,16 @@ final class QEMUProcess: Sendable {
     /// - Parameters:
     ///   - control: the host's end of the control socket.
     ///   - messages: the reading end of the pipe that is the engine's standard error.
+    ///   - first: commands that it is told at once; it is killed when it refuses one.
     ///   - patience: how long it may take to answer a command.
     static func start(
-        _ jail: EngineJail, control: Descriptor, messages: Descriptor, patience: Duration = .seconds(10)
+        _ jail: EngineJail, control: Descriptor, messages: Descriptor, first: [QEMUCommandLine.Command] = [],
+        patience: Duration = .seconds(10)
     ) async throws(EngineError) -> (QEMUProcess, Walls) {
         let result = await withCheckedContinuation { continuation in
             do throws(SystemError) {
                 try DedicatedThread.start {
-                    let started = Result { () throws(EngineError) in try launch(jail, control, messages, patience) }
+                    let started = Result { () throws(EngineError) in try launch(jail, control, messages, first, patience) }
                     continuation.resume(returning: started.map { ($0.0, $0.1) })
                     if case .success(let (process, _, loop)) = started { loop.run(process) }
                 }
@@ -70,7 +83,8 @@ final class QEMUProcess: Sendable {
     }
 
     private static func launch(
-        _ jail: EngineJail, _ control: Descriptor, _ messages: Descriptor, _ patience: Duration
+        _ jail: EngineJail, _ control: Descriptor, _ messages: Descriptor, _ first: [QEMUCommandLine.Command],
+        _ patience: Duration
     ) throws(EngineError) -> (QEMUProcess, Walls, Loop) {
         do {
             let forwarded = try Descriptor.pipe()
@@ -80,7 +94,8 @@ final class QEMUProcess: Sendable {
             }
             let (process, walls) = try jail.start()
             let engine = QEMUProcess(
-                process, control: control, messages: forwarded.read, wakeup: wakeup, patience: patience)
+                process, control: control, messages: forwarded.read, wakeup: wakeup, first: first,
+                patience: patience)
             return (engine, walls, Loop(messages: messages, forwarded: forwarded.write))
         } catch {
             throw error as? EngineError
@@ -88,21 +103,40 @@ final class QEMUProcess: Sendable {
         }
     }
 
-    /// Has the engine carry out a command without arguments.
-    func execute(_ command: String) async throws(EngineError) {
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<Void, EngineError>, Never>) in
-            let accepted = state.withLock { state in
-                guard state.exit == nil else { return false }
-                state.lastID += 1
-                state.pending[state.lastID] = Pending(
-                    command: command, deadline: .now + patience, continuation: continuation)
-                state.outgoing += Array("{\"execute\":\"\(command)\",\"id\":\(state.lastID)}\n".utf8)
-                return true
+    /// Has the engine carry out a command, and waits until it says that it has.
+    /// - Parameters:
+    ///   - arguments: a JSON object.
+    ///   - descriptor: one that the command speaks of.
+    ///   - ending: the event that tells of the work's end, for a command that only begins it.
+    func execute(
+        _ command: String, _ arguments: String = "{}", passing descriptor: Descriptor? = nil, until ending: String? = nil
+    ) async throws(EngineError) {
+        let result = await withCheckedContinuation { continuation in
+            let pending = Pending(
+                command: command, ending: ending, deadline: .now + patience * (ending == nil ? 1 : 6),
+                continuation: continuation)
+            submit(pending) { number in
+                Outgoing(bytes: Self.message(command, arguments, id: number), descriptor: descriptor)
             }
-            if accepted { wake() } else { continuation.resume(returning: .failure(.ended)) }
         }
         try result.get()
+    }
+
+    /// A command as it goes over the control socket.
+    private static func message(_ command: String, _ arguments: String, id: Int) -> [UInt8] {
+        Array((#"{"execute":"\#(command)","arguments":\#(arguments),"id":\#(id)}"# + "\n").utf8)
+    }
+
+    /// Queues a command that waits for its answer.
+    private func submit(_ pending: Pending, _ message: (Int) -> Outgoing) {
+        let accepted = state.withLock { state in
+            guard state.exit == nil else { return false }
+            state.lastID += 1
+            state.pending[state.lastID] = pending
+            state.outgoing.append(message(state.lastID))
+            return true
+        }
+        if accepted { wake() } else { pending.continuation.resume(returning: .failure(.ended)) }
     }
 
     /// Ends the engine at once.
@@ -145,7 +179,9 @@ extension QEMUProcess {
             var loop = self
             var controlOpen = true
             var messagesOpen = true
+            let opens = engine.process.answeredOpens
             while true {
+                let listener = opens?.listener
                 let writing = engine.state.withLock { !$0.outgoing.isEmpty }
                 var wait = [
                     pollfd(fd: engine.process.pidfd.rawValue, events: Int16(POLLIN), revents: 0),
@@ -154,8 +190,10 @@ extension QEMUProcess {
                         fd: controlOpen ? engine.control.rawValue : -1,
                         events: Int16(writing ? POLLIN | POLLOUT : POLLIN), revents: 0),
                     pollfd(fd: messagesOpen ? loop.messages.rawValue : -1, events: Int16(POLLIN), revents: 0),
+                    pollfd(fd: listener?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
                 ]
                 _ = poll(&wait, nfds_t(wait.count), engine.millisecondsToDeadline())
+                if wait[4].revents != 0 { loop.answer(opens, waits: wait[4].revents & Int16(POLLIN) != 0, engine) }
                 if wait[1].revents != 0 { _ = loop.read(engine.wakeup.read) }
                 if wait[2].revents != 0 { controlOpen = loop.serveControl(engine) }
                 if wait[3].revents != 0 { messagesOpen = loop.takeMessages() }
@@ -180,12 +218,30 @@ extension QEMUProcess {
             engine.sendOutgoing()
             guard let bytes = read(engine.control) else { return false }
             let commands = engine.state.withLock { $0.lastID }
-            guard let complete = lines.lines(bytes, commands: commands), complete.allSatisfy(engine.handle) else {
-                tail += Array("\nthe engine broke the control protocol and was killed\n".utf8)
-                engine.kill()
-                return false
+            guard let complete = lines.lines(bytes, commands: commands) else { return stop(engine, "broke the control protocol") }
+            for line in complete {
+                switch QMPMessage(line) {
+                case nil: return stop(engine, "broke the control protocol")
+                case .failed(0, let reason): return stop(engine, "refused to start the machine (\(reason))")
+                case let message?: engine.handle(message)
+                }
             }
             return true
+        }
+
+        private mutating func stop(_ engine: QEMUProcess, _ reason: String) -> Bool {
+            tail += Array("\nthe engine \(reason) and was killed\n".utf8)
+            engine.kill()
+            return false
+        }
+
+        /// Gives the engine its memory.
+        private mutating func answer(_ opens: AnsweredOpens?, waits: Bool, _ engine: QEMUProcess) {
+            guard waits else { return opens?.end() ?? () }
+            do { try opens?.answer() } catch {
+                tail += Array("\nthe engine cannot be given its memory: \(error); this needs Linux 5.9\n".utf8)
+                engine.kill()
+            }
         }
 
         private mutating func takeMessages() -> Bool {
@@ -202,19 +258,23 @@ extension QEMUProcess {
         }
     }
 
-    /// Takes one line from the engine; whether it was a message.
-    private func handle(_ line: [UInt8]) -> Bool {
-        guard let message = QMPMessage(line) else { return false }
+    /// Takes one message from the engine.
+    private func handle(_ message: QMPMessage) {
         switch message {
         case .greeting: break
-        case .done(let id): answer(id) { _ in .success(()) }
+        case .done(let id):
+            // It obeys when it has made the machine: it has its memory.
+            process.answeredOpens?.end()
+            if state.withLock({ $0.pending[id]?.ending == nil }) { answer(id) { _ in .success(()) } }
         case .failed(let id, let reason):
             answer(id) { .failure(.control(command: $0, reason: "it says '\(reason)'")) }
         case .event("SHUTDOWN", let reason): state.withLock { $0.shutdownReason = reason }
+        case .event("MIGRATION", "completed"): end("MIGRATION") { _ in .success(()) }
+        case .event("MIGRATION", "failed"):
+            end("MIGRATION") { .failure(.control(command: $0, reason: "the state could not be written")) }
         case .event("GUEST_PANICKED", _): state.withLock { $0.shutdownReason = "guest-panic" }
         case .event: break
         }
-        return true
     }
 
     private func answer(_ id: Int, _ result: (String) -> Result<Void, EngineError>) {
@@ -222,13 +282,24 @@ extension QEMUProcess {
         pending.continuation.resume(returning: result(pending.command))
     }
 
+    /// Answers the command whose work an event has ended.
+    private func end(_ event: String, _ result: (String) -> Result<Void, EngineError>) {
+        if let id = state.withLock({ $0.pending.first { $0.value.ending == event }?.key }) { answer(id, result) }
+    }
+
     private func sendOutgoing() {
         state.withLock { state in
-            guard !state.outgoing.isEmpty else { return }
-            let count = state.outgoing.withUnsafeBytes {
-                send(control.rawValue, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+            while let first = state.outgoing.first {
+                let count = first.bytes.withUnsafeBytes {
+                    linux_send(control.rawValue, $0.baseAddress, $0.count, first.descriptor?.rawValue ?? -1)
+                }
+                guard count > 0 else { return }
+                if count == first.bytes.count {
+                    state.outgoing.removeFirst()
+                } else {
+                    state.outgoing[0] = Outgoing(bytes: Array(first.bytes.dropFirst(count)))
+                }
             }
-            if count > 0 { state.outgoing.removeFirst(count) }
         }
     }
 

@@ -12,14 +12,14 @@ enum QMPMessage: Equatable {
     case done(id: Int)
     /// The command with this number has failed.
     case failed(id: Int, reason: String)
-    /// Something has happened; `reason` comes with `SHUTDOWN` only.
-    case event(String, reason: String?)
+    /// Something has happened; `detail` is the reason of a `SHUTDOWN` and the status of a `MIGRATION`.
+    case event(String, detail: String?)
 
     /// Reads one line. `nil` when it is no message: the engine may have been taken over by its guest.
     init?(_ line: [UInt8]) {
         guard let message = try? JSONDecoder().decode(Line.self, from: Data(line)) else { return nil }
         if let event = message.event {
-            self = .event(event, reason: message.data?.reason)
+            self = .event(event, detail: message.data?.reason ?? message.data?.status)
         } else if let error = message.error, let id = message.id {
             self = .failed(id: id, reason: String(error.desc.prefix(200)))
         } else if message.return != nil, let id = message.id {
@@ -33,7 +33,10 @@ enum QMPMessage: Equatable {
 
     private struct Line: Decodable {
         struct Anything: Decodable { init(from decoder: any Decoder) {} }
-        struct Detail: Decodable { var reason: String? }
+        struct Detail: Decodable {
+            var reason: String?
+            var status: String?
+        }
         struct Failure: Decodable { var desc: String }
 
         var QMP: Anything?

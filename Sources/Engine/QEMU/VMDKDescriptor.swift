@@ -9,7 +9,12 @@ enum VMDKDescriptor {
     static func make(_ extents: [(name: String, sectors: Int64)]) throws(SystemError) -> Descriptor {
         let memory = try Descriptor.memory("disk")
         try memory.write(Array(text(extents).utf8))
-        return try Descriptor(opening: "/proc/self/fd/\(memory.rawValue)")
+        return try memory.reopened()
+    }
+
+    /// A file without content, open for reading only.
+    static func emptyFile() throws(SystemError) -> Descriptor {
+        try Descriptor.memory("padding").reopened()
     }
 
     /// QEMU takes only extents that call themselves writable; that the disk is not, its block device says.

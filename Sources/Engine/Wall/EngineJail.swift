@@ -19,6 +19,8 @@ struct EngineJail {
     var memoryLimit: Int64
     /// The machine's own number on this host.
     var userNumber: UInt32
+    /// What it gets as its memory; see ``AnsweredOpens``.
+    var answerToOpens: Descriptor?
 
     /// Starts the program. It is killed when the calling thread ends.
     func start() throws(EngineError) -> (process: JailedProcess, walls: Walls) {
@@ -27,7 +29,8 @@ struct EngineJail {
         do { executable = try Descriptor(opening: binary) } catch { throw .prepare("the engine", error) }
         var jail = Jail(
             executable: executable, arguments: arguments, descriptors: descriptors,
-            filter: EngineSystemCalls.filter(accelerator: accelerator))
+            filter: EngineSystemCalls.filter(accelerator: accelerator, asksForMemory: answerToOpens != nil))
+        jail.answerToOpens = answerToOpens
         do { jail.landlock = try landlock(executable) } catch {
             guard Landlock.kernelABI == nil else { throw .prepare("the engine's Landlock rules", error) }
             walls.lack(.files, "this kernel has no Landlock, or its 'lsm=' option leaves it out")

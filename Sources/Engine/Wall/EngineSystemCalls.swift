@@ -68,13 +68,18 @@ enum EngineSystemCalls {
     ]
 
     /// The filter for one engine.
-    static func filter(accelerator: Accelerator) -> SeccompFilter {
+    /// - Parameter asksForMemory: whether an openat(2) with the flags that QEMU uses for memory files is answered from
+    ///   outside. Elsewhere it sets close-on-exec too, but for `/dev/null`, on which it tries locks.
+    static func filter(accelerator: Accelerator, asksForMemory: Bool) -> SeccompFilter {
         var filter = SeccompFilter()
         switch accelerator {
         case .kvm:  // first of all: every exit of the guest comes through here
             filter.add(__NR_ioctl, when: .masked(argument: 1, mask: 0xff00, value: 0xae00), otherwise: .fail(ENOTTY))
         case .emulated:
             filter.add(__NR_ioctl, when: .oneOf(argument: 1, harmlessControls), otherwise: .fail(ENOTTY))
+        }
+        if asksForMemory {
+            filter.add(__NR_openat, when: .oneOf(argument: 2, [UInt32(O_RDWR)]), .ask, otherwise: .allow)
         }
         filter.add(allowed, .allow)
         // Threads, never processes; clone3 hides its flags from filters, and libc falls back to clone.

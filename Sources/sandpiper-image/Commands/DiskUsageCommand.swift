@@ -3,6 +3,7 @@ import ImageStore
 import LinuxSystem
 import OCI
 import SandboxState
+import TextLayout
 
 struct DiskUsageCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -56,10 +57,10 @@ struct DiskUsageCommand: ParsableCommand {
                     "\(image.sandboxes.count)",
                 ]
             }
-            print(table([["IMAGE", "DIGEST", "SIZE", "SHARED", "SANDBOXES"]] + rows) + "\n")
+            print("\(Table(rows: [["IMAGE", "DIGEST", "SIZE", "SHARED", "SANDBOXES"]] + rows))\n")
         }
         print(
-            table([
+            Table(rows: [
                 ["TYPE", "COUNT", "SIZE", "RECLAIMABLE"],
                 ["Images", "\(images.count)", humanSize(report.imageBytes), humanSize(report.reclaimableBytes)],
                 ["Sandboxes", "\(report.sandboxes)", humanSize(report.sandboxBytes), "-"],

@@ -2,6 +2,7 @@ import ArgumentParser
 import ForeignText
 import ImageStore
 import OCI
+import TextLayout
 
 struct HistoryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -38,7 +39,7 @@ struct HistoryCommand: ParsableCommand {
                 (step.comment ?? "").excerpt(),
             ]
         }
-        print(table([["LAYER", "CREATED", "SIZE", "CREATED BY", "COMMENT"]] + rows))
+        print(Table(rows: [["LAYER", "CREATED", "SIZE", "CREATED BY", "COMMENT"]] + rows))
     }
 
     /// The steps that the image tells of, and layers of which it tells nothing.

@@ -2,6 +2,7 @@ import ArgumentParser
 import ForeignText
 import ImageStore
 import OCI
+import TextLayout
 
 struct ImagesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "images", abstract: "List images.")
@@ -44,7 +45,7 @@ struct ImagesCommand: ParsableCommand {
                     ])
                 }
             }
-            print(table(rows))
+            print(Table(rows: rows))
         }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ImageStore
 import OCI
+import TextLayout
 
 struct PruneCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -6,6 +6,7 @@ import LinuxSystem
 import OCI
 import RegistryClient
 import Synchronization
+import TextLayout
 
 /// How progress is shown on stderr.
 enum ProgressStyle: String, ExpressibleByArgument, CaseIterable {

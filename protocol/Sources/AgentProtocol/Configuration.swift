@@ -10,6 +10,10 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var hostName: String
     /// Machine id as in machine-id(5): 32 lower-case hexadecimal digits.
     public var machineID: String
+    /// Hardware address of the network device: 6 bytes, neither a group's nor all zero.
+    public var mac: [UInt8]
+    /// Addresses of the network device with the lengths of their prefixes, as `192.0.2.7/24` or `2001:db8::7/64`.
+    public var addresses: [String]
     /// Serial number (as in `/sys/block/*/serial`) of the read-only EROFS disk of the image.
     public var imageDisk: String
     /// Serial number of the writable ext4 disk.
@@ -33,6 +37,10 @@ public struct MachineConfiguration: Equatable, Sendable {
         public var options: String
         /// Whether writing is refused.
         public var readOnly: Bool
+
+        /// The type of a directory that lies on the writable disk itself and not in the overlay; its source is a number
+        /// that tells it from others.
+        public static let scratch = "scratch"
 
         /// Makes a mount.
         public init(type: String, source: String, target: String, options: String = "", readOnly: Bool = false) {
@@ -60,14 +68,16 @@ public struct MachineConfiguration: Equatable, Sendable {
 
     /// Makes a configuration.
     public init(
-        entropy: [UInt8], wallClock: UInt64, hostName: String, machineID: String,
-        imageDisk: String = "image", upperDisk: String = "upper",
+        entropy: [UInt8], wallClock: UInt64, hostName: String, machineID: String, mac: [UInt8],
+        addresses: [String] = [], imageDisk: String = "image", upperDisk: String = "upper",
         mounts: [Mount] = [], environment: [String] = [], limits: Limits = Limits()
     ) {
         self.entropy = entropy
         self.wallClock = wallClock
         self.hostName = hostName
         self.machineID = machineID
+        self.mac = mac
+        self.addresses = addresses
         self.imageDisk = imageDisk
         self.upperDisk = upperDisk
         self.mounts = mounts
@@ -82,6 +92,9 @@ public struct MachineConfiguration: Equatable, Sendable {
         wallClock = try reader.unsigned64()
         hostName = try reader.string()
         machineID = try reader.string()
+        mac = try reader.data()
+        guard mac.count == 6 else { throw .badField("mac") }
+        addresses = try reader.list { reader throws(ProtocolError) in try reader.string() }
         imageDisk = try reader.string()
         upperDisk = try reader.string()
         mounts = try reader.list { reader throws(ProtocolError) in
@@ -99,6 +112,8 @@ public struct MachineConfiguration: Equatable, Sendable {
         writer.unsigned64(wallClock)
         writer.string(hostName)
         writer.string(machineID)
+        writer.data(mac)
+        writer.list(addresses) { writer, address in writer.string(address) }
         writer.string(imageDisk)
         writer.string(upperDisk)
         writer.list(mounts) { writer, mount in

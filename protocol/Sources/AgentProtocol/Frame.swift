@@ -68,6 +68,7 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case failed = 5
     case exited = 6
     case stopped = 7
+    case measured = 8
     // Both ways.
     case data = 16
     case end = 17
@@ -78,11 +79,17 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case signal = 34
     case resize = 35
     case shutdown = 36
+    case measure = 37
+    case setClock = 38
     // Supervisor to client of the control socket, never on the agent's port.
     case sandboxReady = 64
     case sandboxFailed = 65
     case timing = 66
     case notice = 67
+    case reply = 68
+    // Client of the control socket to supervisor, never on the agent's port.
+    case request = 80
+    case attach = 81
 }
 
 /// One of the byte streams of a process.
@@ -172,7 +179,7 @@ public struct FrameDecoder: Sendable {
 /// The version both sides must agree on; the agent sends it in ``GuestMessage/ready(_:)``.
 public enum ProtocolVersion {
     /// The version this code speaks.
-    public static let current: UInt32 = 1
+    public static let current: UInt32 = 2
 }
 
 /// Flow control: a sender may have this many unacknowledged bytes under way on each channel of a stream.

@@ -14,8 +14,13 @@ public enum HostMessage: Equatable, Sendable {
     case signal(stream: UInt32, UInt8)
     /// Changes the size of the process's terminal.
     case resize(stream: UInt32, TerminalSize)
-    /// Ends all processes, writes everything to disk, unmounts and turns the machine off.
-    case shutdown
+    /// Sets the wall clock, to nanoseconds since 1970-01-01 00:00 UTC: the guest's own stands still while it does.
+    case setClock(UInt64)
+    /// Ends all processes, at first kindly, for so many milliseconds, then writes everything to disk, unmounts and turns
+    /// the machine off.
+    case shutdown(graceMilliseconds: UInt32)
+    /// Asks what the guest uses; answered by ``GuestMessage/measured(_:)``.
+    case measure
 
     /// Reads a message from a frame that came from the host.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -43,7 +48,12 @@ public enum HostMessage: Equatable, Sendable {
             let size = TerminalSize(rows: try reader.unsigned16(), columns: try reader.unsigned16())
             try reader.finish()
             self = .resize(stream: frame.stream, size)
-        case .shutdown: self = .shutdown
+        case .setClock:
+            var reader = ByteReader(frame.payload)
+            self = .setClock(try reader.unsigned64())
+            try reader.finish()
+        case .shutdown: self = .shutdown(graceMilliseconds: try Self.number(frame.payload))
+        case .measure: self = .measure
         default: throw .unexpected(frame.kind)
         }
     }
@@ -71,7 +81,13 @@ public enum HostMessage: Equatable, Sendable {
             writer.unsigned16(size.rows)
             writer.unsigned16(size.columns)
             return Frame(.resize, stream: stream, payload: writer.bytes)
-        case .shutdown: return Frame(.shutdown)
+        case .setClock(let time):
+            writer.unsigned64(time)
+            return Frame(.setClock, payload: writer.bytes)
+        case .shutdown(let milliseconds):
+            writer.unsigned32(milliseconds)
+            return Frame(.shutdown, payload: writer.bytes)
+        case .measure: return Frame(.measure)
         }
     }
 
@@ -87,8 +103,8 @@ public enum HostMessage: Equatable, Sendable {
 public enum GuestMessage: Equatable, Sendable {
     /// The machine has booted and waits to be configured; carries the agent's ``ProtocolVersion``.
     case ready(version: UInt32)
-    /// Every part of the configuration is in force.
-    case configured
+    /// Every part of the configuration is in force, as the confirmation shows.
+    case configured(Confirmation)
     /// The configuration could not be applied; one line says why. There is no sandbox.
     case refused(String)
     /// The process runs under this number in the guest.
@@ -105,6 +121,8 @@ public enum GuestMessage: Equatable, Sendable {
     case exited(stream: UInt32, ExitStatus)
     /// Everything is on disk and unmounted; the machine turns off.
     case stopped
+    /// What the guest uses.
+    case measured(GuestMeasures)
 
     /// Reads a message from a frame that came from the agent.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -112,7 +130,7 @@ public enum GuestMessage: Equatable, Sendable {
         try frame.checkAddress()
         switch frame.kind {
         case .ready: self = .ready(version: try HostMessage.number(frame.payload))
-        case .configured: self = .configured
+        case .configured: self = .configured(try Confirmation(decoding: frame.payload))
         case .refused:
             var reader = ByteReader(frame.payload)
             self = .refused(try reader.string())
@@ -141,6 +159,10 @@ public enum GuestMessage: Equatable, Sendable {
             self = .exited(
                 stream: frame.stream, ExitStatus(bySignal ? .signal(value) : .code(value), timedOut: timedOut))
         case .stopped: self = .stopped
+        case .measured:
+            var reader = ByteReader(frame.payload)
+            self = .measured(try GuestMeasures(&reader))
+            try reader.finish()
         default: throw .unexpected(frame.kind)
         }
     }
@@ -153,7 +175,9 @@ public enum GuestMessage: Equatable, Sendable {
         case .ready(let version):
             writer.unsigned32(version)
             return Frame(.ready, payload: writer.bytes)
-        case .configured: return Frame(.configured)
+        case .configured(let confirmation):
+            confirmation.encode(into: &writer)
+            return try Frame(.configured, payload: writer.bytes).checked()
         case .refused(let reason):
             writer.string(reason)
             return try Frame(.refused, payload: writer.bytes).checked()
@@ -182,6 +206,9 @@ public enum GuestMessage: Equatable, Sendable {
             writer.boolean(status.timedOut)
             return Frame(.exited, stream: stream, payload: writer.bytes)
         case .stopped: return Frame(.stopped)
+        case .measured(let measures):
+            measures.encode(into: &writer)
+            return Frame(.measured, payload: writer.bytes)
         }
     }
 }
@@ -191,10 +218,11 @@ extension Frame {
     /// frames of byte streams name a channel, and kinds without a payload have none.
     func checkAddress() throws(ProtocolError) {
         switch kind {
-        case .ready, .configured, .refused, .stopped, .configure, .shutdown, .sandboxReady, .sandboxFailed, .timing,
+        case .ready, .configured, .refused, .stopped, .measured, .configure, .setClock, .shutdown, .measure,
+            .sandboxReady, .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
-        case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize:
+        case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize, .reply, .request, .attach:
             guard stream != 0 else { throw .badField("stream") }
         }
         switch kind {
@@ -202,7 +230,7 @@ extension Frame {
         default: guard channel == .input else { throw .badField("channel") }
         }
         switch kind {
-        case .configured, .stopped, .shutdown, .end: guard payload.isEmpty else { throw .trailingBytes }
+        case .stopped, .measure, .end: guard payload.isEmpty else { throw .trailingBytes }
         default: break
         }
     }

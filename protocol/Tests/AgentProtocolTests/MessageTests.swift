@@ -5,9 +5,13 @@ import Testing
 struct MessageTests {
     static let configuration = MachineConfiguration(
         entropy: Array(0..<64), wallClock: 1_764_000_000_123_456_789, hostName: "box", machineID: "0123456789abcdef",
-        imageDisk: "i", upperDisk: "u",
+        mac: [2, 0, 0, 0, 0, 1], addresses: ["192.0.2.7/24", "2001:db8::7/64"], imageDisk: "i", upperDisk: "u",
         mounts: [.init(type: "tmpfs", source: "tmpfs", target: "/mnt", options: "size=1m", readOnly: true)],
         environment: ["A=1", "B=ü"], limits: .init(processes: 7, openFiles: 9))
+    static let confirmation = Confirmation(
+        hostName: "box", machineID: "0123456789abcdef", bootID: "01234567-89ab-cdef-0123-456789abcdef",
+        mac: [2, 0, 0, 0, 0, 1], wallClock: 1_764_000_000_223_456_789,
+        addresses: ["192.0.2.7/24", "2001:db8::7/64"])
     static let specification = ProcessSpecification(
         arguments: ["sh", "-c", ""], environment: ["X=y"], workingDirectory: "/srv", makesWorkingDirectory: true,
         user: "alice:devs", terminal: TerminalSize(rows: 24, columns: 80), takesInput: true,
@@ -18,10 +22,10 @@ struct MessageTests {
         .start(stream: .max, ProcessSpecification(arguments: ["true"])),
         .data(stream: 2, [1, 2, 3]), .data(stream: 2, []), .end(stream: 3), .credit(stream: 4, .output, 5),
         .credit(stream: 4, .error, .max), .signal(stream: 5, 15), .resize(stream: 6, .init(rows: 1, columns: 65535)),
-        .shutdown,
+        .setClock(1_764_000_000_123_456_789), .shutdown,
     ]
     static let guestMessages: [GuestMessage] = [
-        .ready(version: 1), .configured, .refused("no disk"), .started(stream: 1, pid: 42),
+        .ready(version: 1), .configured(confirmation), .refused("no disk"), .started(stream: 1, pid: 42),
         .failed(stream: 1, StartFailure(.notFound, "cannot run x")), .data(stream: 1, .output, [0]),
         .data(stream: 1, .error, [255]), .end(stream: 1, .output), .end(stream: 1, .error), .credit(stream: 1, 9),
         .exited(stream: 1, ExitStatus(.code(255))), .exited(stream: 1, ExitStatus(.signal(9), timedOut: true)),
@@ -72,7 +76,7 @@ struct MessageTests {
     func streams() {
         #expect(throws: ProtocolError.badField("stream")) { try HostMessage(Frame(.end, stream: 0)) }
         #expect(throws: ProtocolError.badField("stream")) { try HostMessage(Frame(.shutdown, stream: 1)) }
-        #expect(throws: ProtocolError.badField("stream")) { try GuestMessage(Frame(.configured, stream: 1)) }
+        #expect(throws: ProtocolError.badField("stream")) { try GuestMessage(Frame(.stopped, stream: 1)) }
     }
 
     @Test("bytes on a channel that does not carry them are refused")
@@ -109,6 +113,32 @@ struct MessageTests {
         configuration.entropy = [UInt8](repeating: 1, count: count)
         let frame = try HostMessage.configure(configuration).frame()
         #expect(throws: ProtocolError.badField("entropy")) { try HostMessage(frame) }
+    }
+
+    @Test("a hardware address that is not six bytes is refused", arguments: [0, 5, 7])
+    func mac(_ count: Int) throws {
+        var configuration = Self.configuration
+        configuration.mac = [UInt8](repeating: 2, count: count)
+        let frame = try HostMessage.configure(configuration).frame()
+        #expect(throws: ProtocolError.badField("mac")) { try HostMessage(frame) }
+    }
+
+    @Test("a confirmation of everything confirms")
+    func confirmed() {
+        #expect(Self.confirmation.confirms(Self.configuration) == nil)
+    }
+
+    @Test(
+        "a machine that is not all of what it was told to be does not confirm",
+        arguments: [
+            { $0.hostName = "other" }, { $0.machineID = "" }, { $0.mac[5] = 2 }, { $0.addresses = [] },
+            { $0.bootID = "" }, { $0.bootID = "01234567-89AB-cdef-0123-456789abcdef" },
+            { $0.bootID += "-" }, { $0.wallClock -= 100_000_001 }, { $0.wallClock += 121_000_000_000 },
+        ] as [@Sendable (inout Confirmation) -> Void])
+    func unconfirmed(_ change: @Sendable (inout Confirmation) -> Void) {
+        var confirmation = Self.confirmation
+        change(&confirmation)
+        #expect(confirmation.confirms(Self.configuration) != nil)
     }
 
     @Test("a data message larger than the wire allows is not made")

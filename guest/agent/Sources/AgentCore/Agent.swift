@@ -13,7 +13,7 @@ public final class Agent {
     private let loop: EventLoop
     private let port: HostPort
     private let reaper: Reaper
-    private let kernelFileLimit: rlimit
+    private let machine: PreparedMachine
     private var state = State.waiting
     private var shutdown: Shutdown?
     private var tellsStopped = false
@@ -35,21 +35,12 @@ public final class Agent {
 
     private init() throws(AgentError) {
         signal(SIGPIPE, SIG_IGN)
-        kernelFileLimit = Agent.raiseFileLimit()
         loop = try EventLoop()
         reaper = try Reaper(loop: loop)
         port = try HostPort(try Boot.openPort(named: "agent"), loop: loop)
+        machine = try PreparedMachine()
+        Rehearsal.run()
         port.send(.ready(version: ProtocolVersion.current))
-    }
-
-    /// Lets the agent hold as many descriptors as its streams need.
-    /// - Returns: the limit that was, which is what the kernel gives processes.
-    private static func raiseFileLimit() -> rlimit {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        var raised = rlimit(rlim_cur: 262_144, rlim_max: 262_144)
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised)
-        return limit
     }
 
     /// Serves until the machine is to be turned off, then brings it to rest.
@@ -97,7 +88,9 @@ public final class Agent {
     private func handle(_ message: HostMessage) throws(AgentError) {
         switch (message, state) {
         case (.configure(let configuration), .waiting): configure(configuration)
-        case (.shutdown, _): beginShutdown(tellsStopped: true)
+        case (.shutdown(let grace), _): beginShutdown(tellsStopped: true, grace: UInt64(grace))
+        case (.measure, .serving): port.send(.measured(Measurement.take()))
+        case (.setClock(let time), .serving): try Identity.setClock(time)
         case (.start(let stream, let specification), .serving(let processes, _)):
             processes.start(specification, as: stream)
         case (.data(let stream, let bytes), .serving(let processes, _)):
@@ -113,10 +106,10 @@ public final class Agent {
 
     private func configure(_ configuration: MachineConfiguration) {
         do throws(AgentError) {
-            let setup = try MachineSetup(configuration, kernelFileLimit: kernelFileLimit)
+            let setup = try MachineSetup(configuration, on: machine)
             state = .serving(
                 ProcessTable(loop: loop, port: port, surroundings: setup.surroundings), setup.rootFileSystem)
-            port.send(.configured)
+            port.send(.configured(setup.confirmation))
         } catch {
             logLine("\(error)")
             state = .refused
@@ -126,11 +119,11 @@ public final class Agent {
 
     // MARK: The end
 
-    private func beginShutdown(tellsStopped: Bool) {
+    private func beginShutdown(tellsStopped: Bool, grace: UInt64 = 2_000) {
         guard shutdown == nil else { return }
         self.tellsStopped = tellsStopped
         if case .serving(let processes, _) = state { processes.isClosing = true }
-        shutdown = Shutdown(loop: loop)
+        shutdown = Shutdown(loop: loop, grace: grace)
         reaper.check()
     }
 

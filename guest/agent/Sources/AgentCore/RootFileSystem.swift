@@ -12,14 +12,17 @@ struct RootFileSystem {
     /// The sandbox's root.
     let root: RootDirectory
 
-    /// Mounts the disks with the given serial numbers and makes the result the root of this process.
-    init(imageDisk: String, upperDisk: String) throws(AgentError) {
-        first = try Descriptor.open("/", O_PATH | O_DIRECTORY)
+    /// Makes the directories to mount on, on the kernel's first root.
+    static func makePlaces() throws(AgentError) {
         for directory in ["/image", "/disk", "/sandbox"] {
             try AgentError.check("make \(directory)") { mkdir(directory, 0o755) }
         }
-        let image = try BlockDevice(serial: imageDisk)
-        let disk = try BlockDevice(serial: upperDisk)
+    }
+
+    /// Mounts the disks and makes the result the root of this process.
+    /// - Parameter first: the kernel's first root.
+    init(image: BlockDevice, upper disk: BlockDevice, first: Descriptor) throws(AgentError) {
+        self.first = first
         try FileSystemMount("erofs", at: "/image", source: image.path, flags: UInt(MS_RDONLY)).mount()
         // The lazy initialiser of inode tables would dirty every sandbox's disk for nothing.
         try FileSystemMount(
@@ -64,6 +67,20 @@ struct RootFileSystem {
         try AgentError.check("set the mode of the root") { chmod("/disk/upper", status.st_mode & 0o7777) }
     }
 
+    /// Shows a directory of the writable disk itself at `target`, outside the overlay: overlays can be made on it.
+    /// - Parameter name: tells it from others; it keeps its content as long as the disk.
+    func bindScratch(_ name: String, to target: Descriptor, named path: String) throws(AgentError) {
+        guard !name.isEmpty, name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            throw .refused("'\(name)' is no number of a scratch directory")
+        }
+        let parent = "/proc/self/fd/\(first.number)/disk/scratch"
+        if mkdir(parent, 0o700) < 0 && errno != EEXIST { throw .system("make the scratch directories", errno) }
+        if mkdir("\(parent)/\(name)", 0o755) < 0 && errno != EEXIST { throw .system("make a scratch directory", errno) }
+        try AgentError.check("show a scratch directory at \(path)") {
+            Glibc.mount("\(parent)/\(name)", "/proc/self/fd/\(target.number)", nil, UInt(MS_BIND), nil)
+        }
+    }
+
     /// Leaves the sandbox's root and unmounts everything of it; all its processes must be gone.
     /// - Throws: when the disk could be made neither unmounted nor read-only.
     func unmount() throws(AgentError) {
@@ -78,20 +95,20 @@ struct RootFileSystem {
     }
 }
 
-/// A disk, found by the serial number the host gave it.
+/// A disk of the machine.
 struct BlockDevice {
     let path: String
     /// Whether freed blocks can be given back to the host.
     let discards: Bool
 
-    /// Looks through all disks of the machine.
-    init(serial: String) throws(AgentError) {
+    /// All disks, by the serial numbers that the host gave them.
+    static func all() throws(AgentError) -> [String: BlockDevice] {
+        var disks: [String: BlockDevice] = [:]
         for name in try DirectoryListing.names(in: "/sys/block") {
-            guard KernelFile.text("/sys/block/\(name)/serial") == serial else { continue }
-            path = "/dev/\(name)"
-            discards = KernelFile.text("/sys/block/\(name)/queue/discard_max_bytes").map { $0 != "0" } ?? false
-            return
+            guard let serial = KernelFile.text("/sys/block/\(name)/serial") else { continue }
+            let most = KernelFile.text("/sys/block/\(name)/queue/discard_max_bytes")
+            disks[serial] = BlockDevice(path: "/dev/\(name)", discards: most.map { $0 != "0" } ?? false)
         }
-        throw .refused("the machine has no disk with the serial number \(serial)")
+        return disks
     }
 }

@@ -38,6 +38,18 @@ int agent_readable_bytes(int descriptor);
 /// Brings a network interface up.
 int agent_bring_up(const char *interface);
 
+/// Sets an interface's hardware address, 6 bytes.
+int agent_set_hardware_address(const char *interface, const uint8_t *address);
+
+/// Reads an interface's hardware address, 6 bytes.
+int agent_hardware_address(const char *interface, uint8_t *address);
+
+/// Adds an address to an interface: "192.0.2.7/24" or "2001:db8::7/64".
+int agent_add_address(const char *interface, const char *address);
+
+/// Whether an interface has this address: 1 or 0.
+int agent_has_address(const char *interface, const char *address);
+
 /// Makes a non-blocking, close-on-exec netlink socket that receives the kernel's device events.
 int agent_open_device_events(void);
 

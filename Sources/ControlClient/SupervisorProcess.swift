@@ -1,0 +1,66 @@
+import Control
+import Glibc
+import LinuxSystem
+import SandboxState
+
+/// The supervisor of one sandbox, started by this process.
+public struct SupervisorProcess: Sendable {
+    /// The connected control socket.
+    public let connection: ControlConnection
+    /// The supervisor: a child of this process, which ``reap()`` waits for.
+    public let pid: pid_t
+
+    /// Makes the files of a new sandbox and starts its supervisor.
+    /// - Parameter terminal: restored by the supervisor when this process is killed.
+    /// - Throws: `StateError`, `SystemError`; nothing is left then.
+    public init(
+        creating record: SandboxRecord, in home: Home, _ installation: Installation, terminal: Descriptor? = nil
+    ) throws {
+        // Before anything is made.
+        _ = try installation.executable(Self.program)
+        let lock = try SandboxDirectory.create(record, in: home)
+        do { try self.init(record.id, lock, home, installation, terminal) } catch {
+            if let id = SandboxID(record.id) { SandboxDirectory(id, in: home).remove() }
+            throw error
+        }
+    }
+
+    /// Starts the supervisor of a sandbox at rest.
+    /// - Throws: `StateError/isOwned(_:)` when it is running, `SystemError`.
+    public init(starting directory: SandboxDirectory, _ installation: Installation) throws {
+        let lock = try directory.claim()
+        do { try self.init(directory.id.description, lock, directory.home, installation, nil) } catch {
+            directory.release()
+            throw error
+        }
+    }
+
+    private static let program = "sandpiper-supervisor"
+
+    private init(
+        _ id: String, _ lock: FileLock, _ home: Home, _ installation: Installation, _ terminal: Descriptor?
+    ) throws {
+        let executable = try installation.executable(Self.program)
+        let (ours, theirs) = try Descriptor.socketPair()
+        let null = try Descriptor(opening: "/dev/null", O_RDWR)
+        connection = ControlConnection(ours)
+        pid = try spawn(
+            [executable, id],
+            [
+                (null, 0), (null, 1), (theirs, InheritedDescriptor.control),
+                (lock.descriptor, InheritedDescriptor.lock), (terminal ?? null, InheritedDescriptor.terminal),
+            ], inNewSession: true, environment: [Home.variable: home.path])
+    }
+
+    /// Hangs up, and waits until the supervisor has removed everything and ended. For a sandbox that ends with its client.
+    public func end() {
+        connection.close()
+        reap()
+    }
+
+    /// Waits for the end of the supervisor.
+    public func reap() {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+    }
+}

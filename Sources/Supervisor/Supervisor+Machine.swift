@@ -1,0 +1,264 @@
+import AgentProtocol
+import Control
+import Engine
+import Glibc
+import LinuxSystem
+import NIOCore
+import NIOPosix
+import SandboxState
+
+extension Supervisor {
+    /// Longest time from the start of the engine to the agent's confirmation, in seconds. Generous: an emulated machine on
+    /// a busy host takes many times the usual.
+    static let bootLimit = 120
+    /// How long the machine may take to end when its processes are gone, in milliseconds.
+    private static let patience: UInt32 = 10_000
+    /// How long processes get to end when the main one has, or nobody says otherwise, in milliseconds.
+    private static let usualGrace: UInt32 = 2_000
+
+    /// Runs one machine to its end.
+    func runMachine(restarts: Int) async -> Ending {
+        await mark("supervisor started")
+        do {
+            let console = try ConsoleLog(path: directory.console)
+            guard let machine = try await startUnlessOrdered() else { return .stopped(reason: nil) }
+            await mark("engine started")
+            // Whatever ends the tasks below ends the machine first, since one of them waits for it.
+            let ending = await withTaskCancellationHandler {
+                await run(machine, console, restarts: restarts)
+            } onCancel: {
+                machine.kill()
+            }
+            await session.machineEnded()
+            HostLimits(record.limits, directory).release()
+            return ending
+        } catch {
+            return Task.isCancelled ? .abandoned : .failed("\(error)")
+        }
+    }
+
+    /// Starts the machine, which may take long: a template may have to be made first. `nil` when the sandbox is to end.
+    private func startUnlessOrdered() async throws -> (any Machine)? {
+        await session.renewOrders()
+        let machine = try await withThrowingTaskGroup(of: (any Machine)?.self) { tasks in
+            tasks.addTask { try await startMachine() }
+            tasks.addTask {
+                _ = await nextOrder()
+                return nil
+            }
+            let first = try await tasks.next() ?? nil
+            tasks.cancelAll()
+            if first == nil { while let late = await tasks.nextResult() { (try? late.get())?.kill() } }
+            return first
+        }
+        await session.renewOrders()
+        return machine
+    }
+
+    /// Serves clients and agent of a machine until it ends.
+    func run(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async -> Ending {
+        await withTaskGroup(of: Ending?.self) { tasks in
+            // The end of the console is not the end of the machine: waitForExit tells that, and how.
+            tasks.addTask {
+                try? await console.follow(.bytes(machine.console, on: group))
+                return nil
+            }
+            tasks.addTask {
+                try? await console.follow(.pipe(machine.messages, on: group))
+                return nil
+            }
+            tasks.addTask {
+                do { try await serveAgent(machine, console, restarts: restarts) } catch is CancellationError {
+                    return .abandoned
+                } catch { return .failed("\(error)") }
+                return nil
+            }
+            tasks.addTask { await obeyOrders(machine) }
+            tasks.addTask { await watchTime() }
+            tasks.addTask { await watchIdleness() }
+            tasks.addTask {
+                do { try await Task.sleep(for: .seconds(Self.bootLimit)) } catch { return nil }
+                if await session.isReachable { return nil }
+                return .failed(
+                    "\(SupervisorError.notReady(seconds: Self.bootLimit, console: await console.tail()))")
+            }
+            tasks.addTask {
+                let exit = await machine.waitForExit()
+                // A machine that is told to stop ends in the course of that.
+                if await session.isStopping { return nil }
+                return .failed("\(SupervisorError.machineEnded(exit, console: await console.tail()))")
+            }
+            var ending = Ending.abandoned
+            for await result in tasks {
+                guard let result else { continue }
+                ending = result
+                break
+            }
+            machine.kill()
+            tasks.cancelAll()
+            return ending
+        }
+    }
+
+    // MARK: What ends a machine
+
+    private func obeyOrders(_ machine: any Machine) async -> Ending? {
+        for await order in await session.orders {
+            switch order {
+            case .kill:
+                await session.beginStopping()
+                return .stopped(reason: nil)
+            case .stop(let grace, let reason):
+                await stop(machine, grace)
+                return .stopped(reason: reason)
+            case .mainEnded(let status, let reason):
+                await stop(machine, Self.usualGrace)
+                return .mainEnded(status, reason: reason)
+            }
+        }
+        return nil
+    }
+
+    /// Has the agent end all processes, write the disk and turn the machine off; returns when it has, or has not in time.
+    private func stop(_ machine: any Machine, _ grace: UInt32) async {
+        await session.beginStopping()
+        // What goes away with the machine needs no writing.
+        guard await session.isReachable, !record.removesItself || grace > 0 else { return }
+        note(SandboxLife(.stopping, supervisor: getpid()).with(directory))
+        await session.shutDown(graceMilliseconds: grace)
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { _ = await machine.waitForExit() }
+            tasks.addTask {
+                for await case .kill in await session.orders {
+                    machine.kill()
+                    return
+                }
+                // Cancelled: the machine has ended.
+                _ = await machine.waitForExit()
+            }
+            tasks.addTask {
+                try? await Task.sleep(for: .milliseconds(Int64(grace) + Int64(Self.patience)))
+                machine.kill()
+            }
+            await tasks.next()
+            tasks.cancelAll()
+        }
+    }
+
+    private func watchTime() async -> Ending? {
+        guard let limit = record.limits.maximumDuration else { return nil }
+        do { try await Task.sleep(for: .milliseconds(limit)) } catch { return nil }
+        await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "its --max-duration was over"))
+        return nil
+    }
+
+    /// Orders a stop when the sandbox was idle for as long as it may be.
+    private func watchIdleness() async -> Ending? {
+        guard let limit = record.limits.idleTimeout else { return nil }
+        var timer: Task<Void, Never>?
+        defer { timer?.cancel() }
+        for await isIdle in await session.idleness {
+            timer?.cancel()
+            timer =
+                !isIdle
+                ? nil
+                : Task {
+                    do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
+                    await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
+                }
+        }
+        return nil
+    }
+
+    // MARK: The agent
+
+    private func serveAgent(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async throws {
+        let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
+        try await FrameChannel.frames(machine.agentPort, on: group).executeThenClose { inbound, outbound in
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask {
+                    for await frame in frames { try await outbound.write(frame) }
+                }
+                tasks.addTask {
+                    do {
+                        async let isKept: Void = keepFiles()
+                        var received = inbound.makeAsyncIterator()
+                        try await configure(&received, outbound, console)
+                        await mark("configured")
+                        try await isKept
+                        // Whoever hears that it is ready finds it written down.
+                        announce(restarts: restarts)
+                        await session.activate(queue, main: record.main)
+                        while let frame = try await received.next() { try await session.receive(frame) }
+                        try await agentGone(console)
+                    } catch let error as ProtocolError {
+                        throw SupervisorError.agentProtocol(error, console: await console.tail())
+                    }
+                }
+                defer { tasks.cancelAll() }
+                try await tasks.next()
+            }
+        }
+    }
+
+    /// Turns the booted machine into this sandbox. Fails closed: without the agent's confirmation it throws.
+    private func configure(
+        _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
+        _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
+    ) async throws {
+        let identity = identity()
+        try await outbound.write(try HostMessage.configure(identity).frame())
+        guard let answer = try await received.next() else { return try await agentGone(console) }
+        switch try GuestMessage(answer) {
+        case .configured(let confirmation):
+            if let lacking = confirmation.confirms(identity) { throw SupervisorError.refused(lacking) }
+            // The machine's clock stood while it configured itself.
+            try await outbound.write(try HostMessage.setClock(HostClock.wall).frame())
+        case .refused(let reason): throw SupervisorError.refused(reason)
+        default: throw ProtocolError.unexpected(answer.kind)
+        }
+    }
+
+    /// Brings the files of a sandbox that outlives its client to the disk, while the machine wakes.
+    private func keepFiles() async throws {
+        if record.endsWithClient || !isFirstLife { return }
+        let directory = directory
+        try await NIOThreadPool.singleton.runIfActive { try directory.synchronize() }
+    }
+
+    /// Makes it known that processes can be started.
+    private func announce(restarts: Int) {
+        note(SandboxLife(.running, started: Int64(time(nil)), restarts: restarts, supervisor: getpid()))
+        EventLog(home).append(.init(.start, directory.id, name: record.name))
+    }
+
+    /// The agent's channel has ended: mostly because the engine did, and then its exit is the better reason.
+    private func agentGone(_ console: ConsoleLog) async throws {
+        try await Task.sleep(for: .seconds(1))
+        if await session.isStopping { throw CancellationError() }
+        throw SupervisorError.agentGone(console: await console.tail())
+    }
+
+    private func identity() -> MachineConfiguration {
+        var generator = SystemRandomNumberGenerator()
+        let random = (0..<64).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        let digits = Array("0123456789abcdef")
+        let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
+        return MachineConfiguration(
+            entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
+            mac: [0x02] + (0..<5).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
+            mounts: record.scratch.enumerated().map { index, path in
+                .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
+            },
+            limits: .init(processes: record.limits.processes))
+    }
+}
+
+extension SandboxLife {
+    /// This station, with what the file says of earlier ones.
+    fileprivate func with(_ directory: SandboxDirectory) -> SandboxLife {
+        guard var life = try? RecordFile.read(SandboxLife.self, from: directory.life) else { return self }
+        life.status = status
+        return life
+    }
+}

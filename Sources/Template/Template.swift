@@ -1,0 +1,39 @@
+import Engine
+import LinuxSystem
+
+/// A frozen machine that has booted and waits to be told who it is; sandboxes' machines are forks of it.
+public struct Template: Sendable {
+    /// Its name in the store.
+    public let name: String
+    /// Virtual processors.
+    public let cpus: Int
+    /// Memory in bytes.
+    public let memory: Int64
+
+    /// The file that was its memory, opened for reading only.
+    let memoryFile: Descriptor
+    /// The state of its devices.
+    let state: [UInt8]
+
+    /// What a fork of it is made of: the machine that `QEMUMachine.start` starts from this is configured by its first
+    /// message, without having said that it is ready.
+    /// - Parameters:
+    ///   - image: what the image's disk is joined from.
+    ///   - upper: the file of the writable disk, opened for reading and writing; it becomes very long and stays sparse.
+    ///   - diskLimit: how far the engine may write to it, in bytes.
+    ///   - userNumber: as in `MachineSpecification`.
+    public func fork(
+        image: [MachineSpecification.Disk.Extent], upper: Descriptor, diskLimit: Int64, userNumber: UInt32
+    ) throws(TemplateError) -> MachineSpecification {
+        try TemplateError.wrap {
+            // A copy: what was checked is what is used, and each fork reads from the beginning.
+            let copy = try Descriptor.memory("state")
+            try copy.write(state)
+            return MachineSpecification(
+                cpus: cpus, memory: memory,
+                origin: .frozen(memory: memoryFile, state: try copy.reopened()),
+                disks: try MachineLayout.disks(image: image, upper: upper), network: true, diskLimit: diskLimit,
+                userNumber: userNumber)
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import LinuxSystem
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// What a template's directory says of its files: written last, before the directory gets its name.
+struct TemplateManifest: Codable, Equatable, Sendable {
+    /// What the template was made of.
+    var key: TemplateKey
+    /// The memory file as it was when it was complete.
+    var memory: FileIdentity
+    /// The checksum of its content.
+    var memoryChecksum: UInt64
+    /// The checksum of the state file.
+    var stateChecksum: UInt64
+    /// When it was made, in seconds since 1970-01-01 00:00 UTC.
+    var created: Int64
+
+    static func read(_ path: String) throws -> TemplateManifest {
+        try JSONDecoder().decode(Self.self, from: Data(try FileTree.read(path, limit: 1 << 16)))
+    }
+
+    func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try FileTree.writeAtomically(Array(try encoder.encode(self)) + [UInt8(ascii: "\n")], to: path, durable: true)
+    }
+}

@@ -1,0 +1,78 @@
+import AgentProtocol
+import CAgent
+import Glibc
+
+/// What makes this machine another than those that go on from the same frozen one.
+struct Identity {
+    private static let interface = "eth0"
+
+    private let configuration: MachineConfiguration
+
+    /// Gives the machine its identity: entropy first, so that whatever is random from here on is random indeed.
+    init(_ configuration: MachineConfiguration, _ machine: PreparedMachine) throws(AgentError) {
+        self.configuration = configuration
+        try AgentError.check("add entropy") {
+            configuration.entropy.withUnsafeBytes {
+                agent_add_entropy(machine.random.number, $0.baseAddress, $0.count)
+            }
+        }
+        try Identity.setClock(configuration.wallClock)
+
+        let name = configuration.hostName.utf8
+        guard (1...63).contains(name.count), name.allSatisfy({ isLetterOrDigit($0) || $0 == UInt8(ascii: "-") }) else {
+            throw .refused("the host name '\(configuration.hostName)' is not 1 to 63 letters, digits and hyphens")
+        }
+        try AgentError.check("set the host name") { sethostname(configuration.hostName, name.count) }
+
+        let id = configuration.machineID
+        guard id.utf8.count == 32,
+            id.utf8.allSatisfy({ isLetterOrDigit($0) && $0 | 0x20 == $0 && $0 <= UInt8(ascii: "f") })
+        else { throw .refused("the machine id '\(id)' is not 32 lower-case hexadecimal digits") }
+
+        try AgentError.check("set the hardware address") {
+            configuration.mac.withUnsafeBufferPointer { agent_set_hardware_address(Identity.interface, $0.baseAddress) }
+        }
+        guard !configuration.addresses.isEmpty else { return }
+        for address in configuration.addresses {
+            try AgentError.check("add the address \(address)") { agent_add_address(Identity.interface, address) }
+        }
+        try AgentError.check("bring up the network") { agent_bring_up(Identity.interface) }
+    }
+
+    /// Sets the wall clock, to nanoseconds since 1970.
+    static func setClock(_ nanoseconds: UInt64) throws(AgentError) {
+        var time = timespec()
+        time.tv_sec = Int(clamping: nanoseconds / 1_000_000_000)
+        time.tv_nsec = Int(nanoseconds % 1_000_000_000)
+        try AgentError.check("set the clock") { clock_settime(CLOCK_REALTIME, &time) }
+    }
+
+    /// What the machine is, as its kernel and its files tell.
+    func confirmation(_ root: RootDirectory) throws(AgentError) -> Confirmation {
+        var name = [CChar](repeating: 0, count: 65)
+        try AgentError.check("read the host name") { gethostname(&name, name.count) }
+        let id = try root.contents(of: "/etc/machine-id", upTo: 64) ?? []
+        var mac = [UInt8](repeating: 0, count: 6)
+        try AgentError.check("read the hardware address") {
+            mac.withUnsafeMutableBufferPointer { agent_hardware_address(Identity.interface, $0.baseAddress) }
+        }
+        let addresses = configuration.addresses.filter { agent_has_address(Identity.interface, $0) == 1 }
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Confirmation(
+            hostName: String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self),
+            machineID: String(decoding: id.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self),
+            bootID: KernelFile.text("/proc/sys/kernel/random/boot_id") ?? "", mac: mac,
+            wallClock: UInt64(clamping: time.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: time.tv_nsec),
+            addresses: addresses)
+    }
+}
+
+private func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
+        true
+    default: false
+    }
+}

@@ -1,0 +1,95 @@
+import CAgent
+import Glibc
+
+/// All that a machine has before it is told who it is: kernel file systems, devices, control groups, limits of the kernel.
+///
+/// This is done before the agent is ready, once for all machines that go on from a frozen one. So nothing in here may
+/// depend on an identity, nor read what the kernel makes at the first look, such as the boot id.
+struct PreparedMachine {
+    /// The kernel's first root, on which the agent started.
+    let first: Descriptor
+    /// The kernel's random number generator.
+    let random: Descriptor
+    /// `/dev/null`, open for both ways.
+    let null: Descriptor
+    /// The root of the sandbox's terminals.
+    let terminals: Descriptor
+    /// Where the sandbox's processes go.
+    let controlGroups: ControlGroups
+    /// The disks by their serial numbers.
+    let disks: [String: BlockDevice]
+    /// How many files the kernel lets a process open when nobody says otherwise.
+    let fileLimit: rlimit
+
+    /// Prepares the machine; `/proc`, `/sys` and `/dev` are mounted.
+    init() throws(AgentError) {
+        fileLimit = PreparedMachine.raiseFileLimit()
+        first = try Descriptor.open("/", O_PATH | O_DIRECTORY)
+        random = try Descriptor.open("/dev/urandom", O_WRONLY)
+        null = try Descriptor.open("/dev/null", O_RDWR)
+        terminals = try PreparedMachine.mountDevices()
+        controlGroups = try PreparedMachine.mountControlGroups()
+        try PreparedMachine.setKernelParameters()
+        try AgentError.check("bring up the loopback interface") { agent_bring_up("lo") }
+        disks = try BlockDevice.all()
+        try RootFileSystem.makePlaces()
+    }
+
+    /// The disk with this serial number.
+    func disk(_ serial: String) throws(AgentError) -> BlockDevice {
+        guard let disk = disks[serial] else { throw .refused("the machine has no disk with the serial number \(serial)") }
+        return disk
+    }
+
+    /// Lets the agent hold as many descriptors as its streams need.
+    /// - Returns: the limit that was, which is what the kernel gives processes.
+    private static func raiseFileLimit() -> rlimit {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        var raised = rlimit(rlim_cur: 262_144, rlim_max: 262_144)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised)
+        return limit
+    }
+
+    /// Completes /dev, which the kernel fills with its devices.
+    /// - Returns: the root of the sandbox's terminals.
+    private static func mountDevices() throws(AgentError) -> Descriptor {
+        let careful = UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        for mount in [
+            FileSystemMount(
+                "devpts", at: "/dev/pts", flags: UInt(MS_NOSUID | MS_NOEXEC), data: "gid=5,mode=620,ptmxmode=666"),
+            FileSystemMount(
+                "tmpfs", at: "/dev/shm", source: "shm", flags: UInt(MS_NOSUID | MS_NODEV), data: "mode=1777"),
+            FileSystemMount("mqueue", at: "/dev/mqueue", flags: careful),
+        ] {
+            mkdir(mount.target, 0o755)
+            try mount.mount()
+        }
+        for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+            try AgentError.check("link /dev/\(name)") { symlink("/proc/self/\(target)", "/dev/\(name)") }
+        }
+        // Modes that udev would set: without them only root could use FUSE and tunnels. Not every kernel has both.
+        for device in ["/dev/fuse", "/dev/net/tun"] { chmod(device, 0o666) }
+        return try Descriptor.open("/dev/pts", O_PATH | O_DIRECTORY)
+    }
+
+    private static func mountControlGroups() throws(AgentError) -> ControlGroups {
+        let top = "/sys/fs/cgroup"
+        try FileSystemMount("cgroup2", at: top, source: "cgroup", flags: UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC)).mount()
+        let controllers = (KernelFile.text("\(top)/cgroup.controllers") ?? "").split(separator: " ").map { "+\($0)" }
+        try KernelFile.set("\(top)/cgroup.subtree_control", to: controllers.joined(separator: " "))
+        try AgentError.check("make the sandbox's control group") { mkdir("\(top)/sandbox", 0o755) }
+        return ControlGroups(parent: try Descriptor.open("\(top)/sandbox", O_RDONLY | O_DIRECTORY))
+    }
+
+    private static func setKernelParameters() throws(AgentError) {
+        let parameters = [
+            // Everybody may ping and listen on low ports, as in a container.
+            ("net/ipv4/ping_group_range", "0 2147483647"), ("net/ipv4/ip_unprivileged_port_start", "0"),
+            // What distributions set, and databases and file watchers ask for.
+            ("fs/protected_symlinks", "1"), ("fs/protected_hardlinks", "1"), ("vm/max_map_count", "1048576"),
+            ("fs/inotify/max_user_watches", "524288"), ("fs/inotify/max_user_instances", "1024"),
+        ]
+        for (name, value) in parameters { try KernelFile.set("/proc/sys/\(name)", to: value) }
+    }
+}
