@@ -8,7 +8,7 @@ corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{Compression,DockerConfiguration,ELF,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference} \
+mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference} \
   "$corpus"/Fuzz{RegistryConfiguration,RegistryHeaders,Streams,SupervisorMessages,Tar,TarListing,TarRecord,UserDatabase}
 
 # One folder in every dialect of GNU tar.
