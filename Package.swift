@@ -103,8 +103,8 @@ let package = Package(
         .target(
             name: "Sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
-                agentProtocol,
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI",
+                "SandboxState", agentProtocol, fileProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables

@@ -17,6 +17,9 @@ let oci = Target.Dependency.product(name: "OCI", package: "sandpiper")
 // One executable for each parser. Parsers that are no module's public face stand in their fuzzer's folder as a symbolic
 // link to the file that is theirs: they are built alone, and no module says more to the world than its callers need.
 let fuzzers: [Target] = [
+    .executableTarget(
+        name: "FuzzClientMessages",
+        dependencies: [agentProtocol, .product(name: "Control", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(name: "FuzzCompression", dependencies: [compression], swiftSettings: strict),
     .executableTarget(name: "FuzzDockerConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),
     .executableTarget(name: "FuzzELF", dependencies: ["FuzzInput", linuxSystem], swiftSettings: strict),

@@ -8,9 +8,9 @@ corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog,LayerIndex} \
-  "$corpus"/Fuzz{Manifest,QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams,SupervisorMessages,Tar} \
-  "$corpus"/Fuzz{TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
+mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog} \
+  "$corpus"/Fuzz{LayerIndex,Manifest,QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams} \
+  "$corpus"/Fuzz{SupervisorMessages,Tar,TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
 
 # One folder in every dialect of GNU tar.
 cd "$work"

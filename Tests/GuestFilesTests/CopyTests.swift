@@ -5,7 +5,7 @@ import LinuxSystem
 import Testing
 import TreeArchive
 
-@Suite("Copying between host and sandbox", .timeLimit(.minutes(3)))
+@Suite("Copying between host and sandbox", .timeLimit(.minutes(10)))
 struct CopyTests {
     private static let tree = """
         mkdir -p host/t/d/e; echo content >host/t/file; chmod 640 host/t/file; ln host/t/file host/t/d/hard

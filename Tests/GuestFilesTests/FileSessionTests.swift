@@ -4,7 +4,7 @@ import GuestFiles
 import LinuxSystem
 import Testing
 
-@Suite("A session with the files of a sandbox", .timeLimit(.minutes(2)))
+@Suite("A session with the files of a sandbox", .timeLimit(.minutes(10)))
 struct FileSessionTests {
     private func path(_ text: String) throws -> GuestPath { try GuestPath(checking: text) }
 

@@ -80,10 +80,10 @@ private final class FakeMachine: Machine {
     init() throws {
         (agentPort, guest) = try Descriptor.socketPair()
         (console, consoleEnd) = try Descriptor.socketPair()
-        var pipe: [Int32] = [-1, -1]
-        guard pipe2(&pipe, O_CLOEXEC) == 0 else { throw SystemError("pipe") }
-        messages = Descriptor(owning: pipe[0])
-        close(pipe[1])
+        var pipeEnds: [Int32] = [-1, -1]
+        guard pipe(&pipeEnds) == 0 else { throw SystemError("pipe") }
+        messages = Descriptor(owning: pipeEnds[0])
+        close(pipeEnds[1])
         exit = AsyncStream.makeStream()
     }
 

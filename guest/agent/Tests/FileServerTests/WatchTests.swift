@@ -4,7 +4,7 @@ import Testing
 
 @testable import FileServer
 
-@Suite("Watching files", .timeLimit(.minutes(1)))
+@Suite("Watching files", .timeLimit(.minutes(5)))
 struct WatchTests {
     private let served: ServedTree
 
