@@ -103,8 +103,8 @@ let package = Package(
         .target(
             name: "Sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
-                agentProtocol,
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI",
+                "SandboxState", agentProtocol, fileProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables
@@ -172,7 +172,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
-            name: "SupervisorTests", dependencies: ["LinuxSystem", "Supervisor", agentProtocol] + nio,
+            name: "SupervisorTests",
+            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", agentProtocol] + nio,
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
@@ -181,7 +182,7 @@ let package = Package(
             name: "SandpiperTests", dependencies: ["LinuxSystem", "Sandpiper", subprocess], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["LinuxSystem", subprocess],
+            dependencies: ["LinuxSystem", "SandboxState", subprocess],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

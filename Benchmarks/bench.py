@@ -114,8 +114,8 @@ def parse_arguments():
     parser.add_argument("--images", required=True, help="folder that holds `busybox.tar`")
     parser.add_argument("--json", required=True, help="file to write the figures to")
     parser.add_argument("--quick", action="store_true",
-                        help="little of everything, to try the benchmarks: {} runs after {} warm-up, an image of {} MB, "
-                        "{} sandboxes in a row; the figures mean little".format(*QUICK))
+                        help="little of everything, to try the benchmarks: {} runs after {} warm-up, an image of {} "
+                        "MB, {} sandboxes in a row; the figures mean little".format(*QUICK))
     runs, warm_ups, megabytes, sandboxes = COMPLETE
     parser.add_argument("--runs", type=int, help=f"runs of each contender (default {runs}; of those that take long, at "
                         f"most 5 or 3), after {warm_ups} that do not count")

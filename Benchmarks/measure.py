@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -34,9 +35,13 @@ def seconds(command, environment=None):
 
 def output(command, environment=None):
     """What `command` wrote to its standard output, without the white space around it."""
-    process = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
-    if process.returncode != 0:
-        _fail(command, process, process.stderr)
+    # What the command leaves running may keep its standard error open: a file has its end nevertheless.
+    with tempfile.TemporaryFile() as stderr:
+        process = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=stderr)
+        if process.returncode != 0:
+            stderr.seek(0)
+            _fail(command, process, stderr.read())
     return process.stdout.decode(errors="replace").strip()
 
 

@@ -8,8 +8,9 @@ corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{Compression,DockerConfiguration,ELF,Frames,ImageArchive,JobLog,LayerIndex,Manifest,QMP,Reference} \
-  "$corpus"/Fuzz{RegistryConfiguration,RegistryHeaders,Streams,SupervisorMessages,Tar,TarListing,TarRecord,UserDatabase}
+mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog} \
+  "$corpus"/Fuzz{LayerIndex,Manifest,QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams} \
+  "$corpus"/Fuzz{SupervisorMessages,Tar,TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
 
 # One folder in every dialect of GNU tar.
 cd "$work"
@@ -78,6 +79,10 @@ archive("attributes",
 END
 for name in ustar posix gnu long-posix odd-names; do
   cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTarListing/"
+done
+for name in gnu posix odd-names devices xattrs sparse-gnu sparse-1.0; do
+  cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTarReader/"
+  cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTreeExtractor/"
 done
 
 # Compressed bytes: of several members and frames, with and without names, checksums and sizes.

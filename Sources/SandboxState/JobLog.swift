@@ -30,7 +30,8 @@ public struct JobLog {
     public init(path: String) throws(SystemError) {
         self.path = path
         try FileTree.removeFile(path + ".1")
-        file = try Self.open(path, first: 0)
+        file = try Self.make(path, first: 0)
+        try FileTree.rename(path + ".new", to: path)
     }
 
     /// Adds bytes of the job.
@@ -50,8 +51,11 @@ public struct JobLog {
         _ channel: Channel, _ bytes: ArraySlice<UInt8>, _ time: UInt64
     ) throws(SystemError) {
         if written > 0, written + Self.headerSize + bytes.count > Self.limit {
+            // In this order, so that it can be tried again when the disk is full.
+            let fresh = try Self.make(path, first: count)
             try FileTree.rename(path, to: path + ".1")
-            file = try Self.open(path, first: count)
+            try FileTree.rename(path + ".new", to: path)
+            file = fresh
             written = 0
         }
         var record: [UInt8] = []
@@ -70,12 +74,10 @@ public struct JobLog {
         count += 1
     }
 
-    private static func open(_ path: String, first: UInt64) throws(SystemError) -> Descriptor {
+    private static func make(_ path: String, first: UInt64) throws(SystemError) -> Descriptor {
         // Readers may hold the file that had this name; it must not be shortened under them.
-        let temporary = path + ".new"
-        let file = try Descriptor(opening: temporary, O_WRONLY | O_CREAT | O_TRUNC)
+        let file = try Descriptor(opening: path + ".new", O_WRONLY | O_CREAT | O_TRUNC)
         try file.write(withUnsafeBytes(of: first.littleEndian) { Array($0) })
-        try FileTree.rename(temporary, to: path)
         return file
     }
 }

@@ -67,9 +67,11 @@ public struct SandboxDirectory: Sendable {
         }
         do {
             try system { () throws(SystemError) in try FileTree.makeDirectory(directory.path) }
+            // Whoever finds this says so: it never came to be.
+            if !record.endsWithClient { try RecordFile.write(SandboxLife(.starting), to: directory.life) }
             try RecordFile.write(record, to: directory.record)
         } catch {
-            directory.remove()
+            directory.removeAll()
             throw error
         }
         return lock
@@ -90,9 +92,11 @@ public struct SandboxDirectory: Sendable {
         let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
         defer { withExtendedLifetime(guardLock) {} }
         guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
-        let lock = try system { () throws(SystemError) in
+        let lock = try system { () throws(SystemError) -> FileLock? in
             try FileTree.makeDirectory(runPath)
-            return try FileLock.attempt(self.lock)
+            if let lock = try FileLock.attempt(self.lock) { return lock }
+            // Those who only ask for the owner hold the lock for a moment, and nobody becomes it meanwhile.
+            return isOwned ? nil : try FileLock.wait(self.lock)
         }
         guard let lock else { throw .isOwned(id) }
         settle()
@@ -101,14 +105,26 @@ public struct SandboxDirectory: Sendable {
     }
 
     /// Gives up a claim: the sandbox is at rest. The caller holds its lock, and drops it after this.
-    public func release() { try? FileTree.removeTree(runPath) }
+    public func release() {
+        // Whoever claims the sandbox next must not have the new lock removed under it.
+        let guardLock = try? FileLock.wait(home.stateLock)
+        withExtendedLifetime(guardLock) { removeRunDirectory() }
+    }
 
     /// Removes all files of the sandbox. The caller holds its lock.
     public func remove() {
+        let guardLock = try? FileLock.wait(home.stateLock)
+        withExtendedLifetime(guardLock) { removeAll() }
+    }
+
+    /// What ``remove()`` does, for a caller that holds the state lock.
+    private func removeAll() {
         // The run directory goes last: as long as it is there, a sweep finds what a crash left of the rest.
         removeFiles()
-        release()
+        removeRunDirectory()
     }
+
+    private func removeRunDirectory() { try? FileTree.removeTree(runPath) }
 
     /// Removes all files of the sandbox but those that tell of its owner; ``release()`` is to follow.
     public func removeFiles() { try? FileTree.removeTree(path) }
@@ -128,7 +144,7 @@ public struct SandboxDirectory: Sendable {
     public func currentLife() -> SandboxLife {
         // The lock first: an owner that ends meanwhile has written its last word before it lets go.
         let isOwned = isOwned
-        let life = (try? RecordFile.read(SandboxLife.self, from: life)) ?? SandboxLife(isOwned ? .starting : .created)
+        let life = (try? RecordFile.read(SandboxLife.self, from: life)) ?? (isOwned ? SandboxLife(.starting) : .lost)
         return isOwned ? life : life.orphaned(now: Int64(time(nil)))
     }
 
@@ -144,18 +160,19 @@ public struct SandboxDirectory: Sendable {
     private func settle() {
         guard let record = try? RecordFile.read(SandboxRecord.self, from: record) else {
             // A damaged record is left to the user, a missing one means that making the sandbox was never completed.
-            if !FileTree.exists(self.record) { remove() }
+            if !FileTree.exists(self.record) { removeAll() }
             return
         }
         let known = try? RecordFile.read(SandboxLife.self, from: life)
         if record.removesItself && known?.isOwned != false || known?.status == .starting && known?.started == nil {
-            return remove()
+            return removeAll()
         }
         try? FileTree.removeFile(engine)
-        guard let known, known.isOwned else { return }
-        try? RecordFile.write(known.orphaned(now: Int64(time(nil))), to: life)
+        if let known, !known.isOwned { return }
+        let crashed = known?.orphaned(now: Int64(time(nil))) ?? .lost
+        try? RecordFile.write(crashed, to: life)
         JobDirectory.settle(jobs)
-        EventLog(home).append(.init(.crash, id, name: record.name, detail: "its supervisor was killed"))
+        EventLog(home).append(.init(.crash, id, name: record.name, detail: crashed.reason))
     }
 
     /// Settles what killed supervisors left behind. Costs one directory listing when there is nothing.
@@ -167,7 +184,7 @@ public struct SandboxDirectory: Sendable {
             let directory = SandboxDirectory(id, in: home)
             guard let lock = try? FileLock.attempt(directory.lock) else { continue }
             directory.settle()
-            withExtendedLifetime(lock) { directory.release() }
+            withExtendedLifetime(lock) { directory.removeRunDirectory() }
         }
     }
 
@@ -179,7 +196,7 @@ public struct SandboxDirectory: Sendable {
             let directory = SandboxDirectory(id, in: home)
             let isWhole = FileTree.exists(directory.record)
             let life = try? RecordFile.read(SandboxLife.self, from: directory.life)
-            if isWhole && life?.isOwned != true { continue }
+            if isWhole, let life, !life.isOwned { continue }
             if let lock = try? directory.claim() { withExtendedLifetime(lock) { directory.release() } }
         }
     }

@@ -48,6 +48,11 @@ public struct SandboxLife: Codable, Equatable, Sendable {
     /// Whether a supervisor owns it.
     public var isOwned: Bool { [.starting, .running, .stopping].contains(status) }
 
+    /// What there is to say of a sandbox that came to be, and whose life's record did not outlast the host.
+    static var lost: SandboxLife {
+        SandboxLife(.crashed, reason: "the host went down, and what was known of its life is lost")
+    }
+
     /// What becomes of it when its owner is found gone.
     func orphaned(now: Int64) -> SandboxLife {
         guard isOwned else { return self }

@@ -28,10 +28,12 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
     case startFailed(code: Int, reason: String)
     /// A process was killed because its time was over; what it wrote until then.
     case timedOut(Sandbox.Output)
-    /// A process wrote more than so many bytes, and was killed.
+    /// A process wrote more than so many bytes and was killed, or a file has more.
     case outputTooLong(limit: Int)
     /// The process does not take input any more: it has ended, or its input was closed.
     case inputClosed
+    /// The sandbox could not do something with a file: Linux's error number, and what it says.
+    case file(code: Int32, reason: String)
     /// What was asked for makes no sense.
     case invalidArgument(String)
     /// The supervisor could not do what it was asked.
@@ -55,8 +57,8 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
         case .ended(let sandbox, let reason): "sandbox \(sandbox) has ended: \(reason.excerpt(1000))"
         case .startFailed(_, let reason): reason.excerpt(1000)
         case .timedOut: "the process was killed because its time was over"
-        case .outputTooLong(let limit):
-            "the process wrote more than \(limit) bytes; read its output as a stream instead"
+        case .outputTooLong(let limit): "there are more than \(limit) bytes; read them as a stream instead"
+        case .file(_, let reason): "in the sandbox: \(reason.excerpt(500))"
         case .inputClosed: "the process takes no more input"
         case .invalidArgument(let reason), .refused(let reason), .notInstalled(let reason), .system(let reason): reason
         }

@@ -24,7 +24,8 @@ actor ConsoleLog {
     /// Adds bytes; what cannot be written (a full disk) is lost, never waited for.
     func append(_ bytes: ByteBuffer) {
         for part in [UInt8](bytes.readableBytesView).chunked(Self.limit) {
-            if written + part.count > Self.limit, let fresh = try? Self.rotate(path) {
+            if written + part.count > Self.limit {
+                guard let fresh = try? Self.rotate(path) else { continue }
                 file = fresh
                 written = 0
             }
@@ -34,8 +35,11 @@ actor ConsoleLog {
     }
 
     private static func rotate(_ path: String) throws(SystemError) -> Descriptor {
+        // In this order, so that it can be tried again when the disk is full.
+        let fresh = try Descriptor(opening: path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND)
         try FileTree.rename(path, to: path + ".1")
-        return try Descriptor(opening: path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND)
+        try FileTree.rename(path + ".new", to: path)
+        return fresh
     }
 
     /// Adds all that comes from `channel`, until it ends.

@@ -31,7 +31,10 @@ extension Supervisor {
         engineRecord.missingLimits = HostLimits(record.limits, directory).hold(description.pid)
         engineRecord.memory = template.memory
         engineRecord.template = template.name
-        try RecordFile.write(engineRecord, to: directory.engine)
+        do { try RecordFile.write(engineRecord, to: directory.engine) } catch {
+            machine.kill()
+            throw error
+        }
         return machine
     }
 
@@ -40,7 +43,11 @@ extension Supervisor {
         let engine = try EngineFinder(cacheDirectory: home.cache).find(requireKVM: record.requireKVM)
         let image = try ImageStore(home: home.path).resolve(record.imageDigest).openDisk()
         if !FileTree.exists(directory.upperDisk) {
-            try UpperDiskCache(home).clone(size: record.limits.disk, to: directory.upperDisk)
+            // By rename, so that what a crash leaves of a copy is not taken for a disk.
+            let temporary = directory.upperDisk + ".new"
+            try FileTree.removeFile(temporary)
+            try UpperDiskCache(home).clone(size: record.limits.disk, to: temporary)
+            try FileTree.rename(temporary, to: directory.upperDisk)
         }
         let upper = try Descriptor(opening: directory.upperDisk, O_RDWR)
         return (engine, image.map { .init(file: $0.file, length: $0.length) }, upper)
@@ -82,6 +89,8 @@ private struct UpperDiskCache {
         let temporary = directory + "/new"
         try FileTree.removeFile(temporary)
         try UpperDisk.format(path: temporary, size: size)
+        // Every later sandbox's disk is a copy of it, and after a power cut nobody would look whether it is whole.
+        try Descriptor(opening: temporary, O_RDWR).synchronize()
         try FileTree.rename(temporary, to: path)
     }
 }

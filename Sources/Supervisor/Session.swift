@@ -35,6 +35,8 @@ actor Session {
     private var router = StreamRouter()
     private var jobs: JobTable
     private var mainJob: Int?
+    /// Streams of clients whose processes went with the machine.
+    private var lost: [(client: StreamRouter.ClientID, stream: UInt32)] = []
     private var agent: Queue?
     private var clients: [StreamRouter.ClientID: Queue] = [:]
     /// Clients whose last words are not all written yet count too.
@@ -46,6 +48,8 @@ actor Session {
     /// Requests that are answered when something has come of them.
     private var starting: [Int: Request] = [:]
     private var stopping: [Request] = []
+    /// That the sandbox is to end, whatever machine it has then.
+    private var demand: Order?
     private var measuring: [Request] = []
 
     private struct Request {
@@ -89,6 +93,7 @@ actor Session {
         connected -= 1
         if connected == 0 { stopWaitingForClients() }
         early.removeAll { $0.client == client }
+        earlyBytes = early.reduce(0) { $0 + $1.frame.payload.count + FrameHeader.size }
         stopping.removeAll { $0.client == client }
         measuring.removeAll { $0.client == client }
         starting = starting.filter { $0.value.client != client }
@@ -123,10 +128,10 @@ actor Session {
         switch request {
         case .stop(let grace):
             stopping.append(asker)
-            giveOrder.yield(.stop(graceMilliseconds: grace, reason: nil))
+            order(.stop(graceMilliseconds: grace, reason: nil))
         case .kill:
             stopping.append(asker)
-            giveOrder.yield(.kill)
+            order(.kill)
         case .jobs: reply(asker, .jobs(jobs.records))
         case _ where !isReady:
             do { try keep(frame, from: asker.client) } catch { reply(asker, .failed("\(error)")) }
@@ -150,7 +155,10 @@ actor Session {
     }
 
     private func reply(_ asker: Request, _ reply: ControlReply) {
-        guard let frame = try? SupervisorMessage.reply(asker.number, reply).frame() else { return }
+        let frame = try? SupervisorMessage.reply(asker.number, reply).frame()
+        // Whoever asked waits for an answer, be it that there is none.
+        let tooLong = SupervisorMessage.reply(asker.number, .failed("the answer is too long for one message"))
+        guard let frame = try? frame ?? tooLong.frame() else { return }
         clients[asker.client]?.yield(frame)
     }
 
@@ -249,7 +257,16 @@ actor Session {
     // MARK: The end
 
     /// Wants something of the machine.
-    func order(_ order: Order) { giveOrder.yield(order) }
+    func order(_ order: Order) {
+        if case .mainEnded = order {} else { demand = order }
+        giveOrder.yield(order)
+    }
+
+    /// Makes the stream of orders anew, after whoever read it was cancelled. That the sandbox is to end stays.
+    func renewOrders() {
+        (orders, giveOrder) = AsyncStream.makeStream()
+        if let demand { giveOrder.yield(demand) }
+    }
 
     /// Takes note that the machine is being ended: its exit is no failure any more.
     func beginStopping() { isStopping = true }
@@ -260,15 +277,25 @@ actor Session {
         agent = nil
         isReady = false
         jobs.machineEnded()
+        lost = router.clientStreams
         router = StreamRouter()
         mainJob = nil
         isStopping = false
-        // What is ordered from now on is for the next machine.
-        (orders, giveOrder) = AsyncStream.makeStream()
+        renewOrders()
         (idleness, tellIdleness) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         for (number, asker) in starting { reply(asker, .failed("the machine ended before job \(number) ran")) }
         for asker in measuring { reply(asker, .failed("the machine ended")) }
         (starting, measuring) = ([:], [])
+    }
+
+    /// Tells clients that their processes went with the machine, when another one follows.
+    func dropProcesses(_ reason: String) {
+        let failure = StartFailure(.noResources, "the process went with its machine: \(reason)")
+        for (client, stream) in lost {
+            guard let frame = try? GuestMessage.failed(stream: stream, failure).frame() else { continue }
+            clients[client]?.yield(frame)
+        }
+        lost = []
     }
 
     /// Tells all clients that the sandbox ends, and why, after which they get nothing more.

@@ -49,6 +49,11 @@ struct StreamRouter {
     /// Whether no process runs that a client started.
     var isIdle: Bool { streams.isEmpty }
 
+    /// The streams of clients: their own processes, and the jobs that they hold.
+    var clientStreams: [(client: ClientID, stream: UInt32)] {
+        numbers.keys.filter { $0.client != Self.jobs }.map { ($0.client, $0.stream) }
+    }
+
     // MARK: From clients
 
     /// Takes a frame from a client.

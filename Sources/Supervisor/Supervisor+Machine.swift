@@ -21,7 +21,7 @@ extension Supervisor {
         await mark("supervisor started")
         do {
             let console = try ConsoleLog(path: directory.console)
-            let machine = try await startMachine()
+            guard let machine = try await startUnlessOrdered() else { return .stopped(reason: nil) }
             await mark("engine started")
             // Whatever ends the tasks below ends the machine first, since one of them waits for it.
             let ending = await withTaskCancellationHandler {
@@ -37,7 +37,26 @@ extension Supervisor {
         }
     }
 
-    private func run(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async -> Ending {
+    /// Starts the machine, which may take long: a template may have to be made first. `nil` when the sandbox is to end.
+    private func startUnlessOrdered() async throws -> (any Machine)? {
+        await session.renewOrders()
+        let machine = try await withThrowingTaskGroup(of: (any Machine)?.self) { tasks in
+            tasks.addTask { try await startMachine() }
+            tasks.addTask {
+                _ = await nextOrder()
+                return nil
+            }
+            let first = try await tasks.next() ?? nil
+            tasks.cancelAll()
+            if first == nil { while let late = await tasks.nextResult() { (try? late.get())?.kill() } }
+            return first
+        }
+        await session.renewOrders()
+        return machine
+    }
+
+    /// Serves clients and agent of a machine until it ends.
+    func run(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async -> Ending {
         await withTaskGroup(of: Ending?.self) { tasks in
             // The end of the console is not the end of the machine: waitForExit tells that, and how.
             tasks.addTask {
@@ -110,6 +129,14 @@ extension Supervisor {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { _ = await machine.waitForExit() }
             tasks.addTask {
+                for await case .kill in await session.orders {
+                    machine.kill()
+                    return
+                }
+                // Cancelled: the machine has ended.
+                _ = await machine.waitForExit()
+            }
+            tasks.addTask {
                 try? await Task.sleep(for: .milliseconds(Int64(grace) + Int64(Self.patience)))
                 machine.kill()
             }
@@ -159,8 +186,9 @@ extension Supervisor {
                         try await configure(&received, outbound, console)
                         await mark("configured")
                         try await isKept
-                        await session.activate(queue, main: record.main)
+                        // Whoever hears that it is ready finds it written down.
                         announce(restarts: restarts)
+                        await session.activate(queue, main: record.main)
                         while let frame = try await received.next() { try await session.receive(frame) }
                         try await agentGone(console)
                     } catch let error as ProtocolError {

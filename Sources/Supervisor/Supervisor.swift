@@ -17,7 +17,7 @@ public struct Supervisor: Sendable {
     let home: Home
     let group: any EventLoopGroup
     let session: Session
-    /// Whether the sandbox has never been ready in an earlier life.
+    /// Whether the sandbox is just being made: it goes when it does not get ready.
     let isFirstLife: Bool
 
     /// Supervises the sandbox of `record`.
@@ -27,7 +27,8 @@ public struct Supervisor: Sendable {
         self.home = home
         self.group = group
         session = Session(directory)
-        isFirstLife = (try? RecordFile.read(SandboxLife.self, from: directory.life))?.started == nil
+        let life = try? RecordFile.read(SandboxLife.self, from: directory.life)
+        isFirstLife = life.map { $0.status == .starting && $0.started == nil } ?? true
     }
 
     /// How a machine came to its end.
@@ -82,6 +83,7 @@ public struct Supervisor: Sendable {
     private func keepRunning() async -> Ending {
         var restarts = 0
         var wait = Duration.milliseconds(100)
+        if !record.endsWithClient { noteStart(restarts: restarts) }
         while true {
             let begun = ContinuousClock.now
             let ending = await runMachine(restarts: restarts)
@@ -91,11 +93,50 @@ public struct Supervisor: Sendable {
             // A machine that went on for a while has earned a quick restart.
             if begun.duration(to: .now) > .seconds(10) { wait = .milliseconds(100) }
             restarts += 1
-            note(SandboxLife(.starting, reason: reason(of: ending), started: nil, restarts: restarts))
+            noteStart(after: ending, restarts: restarts)
             EventLog(home).append(.init(.restart, id, name: record.name, detail: reason(of: ending)))
-            do { try await Task.sleep(for: wait) } catch { return ending }
+            await session.dropProcesses(reason(of: ending) ?? "its machine was started again")
+            if let ordered = await ordered(within: wait) { return ordered }
             wait = min(wait * 2, .seconds(60))
         }
+    }
+
+    /// Notes that a machine is on its way. What is known of an earlier one stays: that tells an old sandbox from a new one.
+    private func noteStart(after ending: Ending? = nil, restarts: Int) {
+        var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.starting)
+        life.status = .starting
+        life.reason = ending.flatMap { reason(of: $0) }
+        life.ended = nil
+        life.restarts = restarts
+        life.supervisor = getpid()
+        note(life)
+    }
+
+    /// Waits while there is no machine; what the sandbox comes to when somebody wants it to end meanwhile.
+    private func ordered(within time: Duration) async -> Ending? {
+        await session.renewOrders()
+        return await withTaskGroup(of: Ending?.self) { tasks in
+            tasks.addTask {
+                do { try await Task.sleep(for: time) } catch { return .abandoned }
+                return nil
+            }
+            tasks.addTask { await nextOrder() }
+            let ending = await tasks.next() ?? nil
+            tasks.cancelAll()
+            return ending
+        }
+    }
+
+    /// Waits for somebody who wants the sandbox to end while there is no machine.
+    func nextOrder() async -> Ending? {
+        for await order in await session.orders {
+            switch order {
+            case .stop(_, let reason): return .stopped(reason: reason)
+            case .kill: return .stopped(reason: nil)
+            case .mainEnded: continue
+            }
+        }
+        return nil
     }
 
     private func wantsRestart(after ending: Ending, _ restarts: Int) -> Bool {

@@ -114,9 +114,10 @@ struct LifecycleTests {
     func jobs() async throws {
         let host = try await TestHost.shared.host
         let sandbox = try await Sandbox.create(image: "busybox", on: host)
-        let job = try await sandbox.startJob(["sh", "-c", "echo out; echo err >&2; sleep 1000"])
+        let job = try await sandbox.startJob(["sh", "-c", "echo out; echo err >&2; touch /written; sleep 1000"])
         let other = try await Sandbox.find(sandbox.id, on: host)
         #expect(try await other.jobs().map(\.number) == [job.number])
+        _ = try await other.exec(["sh", "-c", "until test -e /written; do :; done"])
         try await other.signal(SIGKILL, job: job.number)
         // Behind the signal on the same connection: the job is gone when this process has seen that.
         _ = try await other.exec(["sh", "-c", "while kill -0 \(job.pid ?? 1) 2>/dev/null; do :; done"])

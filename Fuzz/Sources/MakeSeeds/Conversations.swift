@@ -23,7 +23,8 @@ enum Conversations {
             ("configure", .configure(configuration)), ("start", .start(stream: 1, process)),
             ("input", .data(stream: 1, Array("hello\n".utf8))), ("end-of-input", .end(stream: 1)),
             ("credit", .credit(stream: 1, .output, 65_536)), ("signal", .signal(stream: 1, 15)),
-            ("resize", .resize(stream: 1, TerminalSize(rows: 50, columns: 132))), ("shutdown", .shutdown),
+            ("resize", .resize(stream: 1, TerminalSize(rows: 50, columns: 132))),
+            ("shutdown", .shutdown(graceMilliseconds: 10_000)),
         ]
         return try messages.map { ("host-\($0)", try $1.frame()) }
     }
@@ -31,7 +32,8 @@ enum Conversations {
     /// One of each message of the guest.
     static func guestFrames() throws -> [(String, Frame)] {
         let messages: [(String, GuestMessage)] = [
-            ("ready", .ready(version: ProtocolVersion.current)), (
+            ("ready", .ready(version: ProtocolVersion.current)),
+            (
                 "configured",
                 .configured(
                     Confirmation(
@@ -55,6 +57,22 @@ enum Conversations {
             ("timing", .timing(stage: "engine", nanoseconds: 1_700_000_000)),
         ]
         return try messages.map { ("supervisor-\($0)", try $1.frame()) }
+    }
+
+    /// One of each message of a client that is its own. The JSON stands here, since the state's types are not for fuzzers.
+    static func clientFrames() throws -> [(String, Frame)] {
+        let requests = [
+            ("jobs", #"{"jobs":{}}"#), ("kill", #"{"kill":{}}"#), ("statistics", #"{"statistics":{}}"#),
+            ("stop", #"{"stop":{"graceMilliseconds":10000}}"#),
+            ("signal-job", #"{"signalJob":{"job":1,"signal":15}}"#),
+            (
+                "start-job",
+                #"{"startJob":{"_0":{"arguments":["sh"],"environment":["A=b"],"workingDirectory":"/","user":"","#
+                    + #""terminal":false,"takesInput":true,"timeout":0}}}"#
+            ),
+        ]
+        return requests.map { ("client-\($0)", Frame(.request, stream: 1, payload: Array($1.utf8))) }
+            + [("client-attach", try ClientMessage.attach(stream: 2, job: 1).frame())]
     }
 
     /// Whole conversations of one or two clients with the guest.

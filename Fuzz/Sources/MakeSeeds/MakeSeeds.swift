@@ -23,11 +23,15 @@ struct MakeSeeds {
         for (name, frame) in try Conversations.supervisorFrames() + Conversations.guestFrames() {
             try write(frame.encoded, "\(corpus)/FuzzSupervisorMessages/\(name)")
         }
+        for (name, frame) in try Conversations.clientFrames() + Conversations.hostFrames() {
+            try write(frame.encoded, "\(corpus)/FuzzClientMessages/\(name)")
+        }
         for (name, conversation) in try Conversations.all() {
             let bytes = conversation.flatMap { [$0.sender.rawValue] + $0.frame.encoded }
             try write(bytes, "\(corpus)/FuzzStreams/\(name)")
             try write(conversation.flatMap(\.frame.encoded), "\(corpus)/FuzzFrames/\(name)")
         }
+        for (name, frame) in try FileConversation.frames() { try write(frame, "\(corpus)/FuzzFileMessages/\(name)") }
     }
 
     private static func write(_ bytes: [UInt8], _ path: String) throws {

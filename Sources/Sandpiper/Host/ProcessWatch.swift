@@ -13,7 +13,11 @@ final class ProcessWatch: Sendable {
     /// - Throws: `SystemError`.
     init(of supervisor: SupervisorProcess) throws {
         descriptor = try .process(supervisor.pid)
-        ended = try Watcher.shared.get().add(descriptor) { supervisor.reap() }
+        // Only the number: whoever holds the supervisor's connection keeps it from ending.
+        ended = try Watcher.shared.get().add(descriptor) { [pid = supervisor.pid] in
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+        }
     }
 
     /// Watches the supervisor of a sandbox; `nil` when it has none.

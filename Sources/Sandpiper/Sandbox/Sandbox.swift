@@ -34,6 +34,9 @@ public final class Sandbox: Sendable {
         /// Keeps the connection while nobody uses it.
         var held: Connection?
         weak var connection: Connection?
+        /// The file server, which is kept likewise.
+        var heldFiles: FileConversation?
+        weak var files: FileConversation?
         /// The supervisor, when this object started it.
         var supervisor: ProcessWatch?
     }
@@ -139,16 +142,31 @@ public final class Sandbox: Sendable {
     func keep(_ connection: Connection) {
         link.withLock { link in
             // A client keeps a sandbox from being idle.
-            if record.limits.idleTimeout == nil || record.endsWithClient { link.held = connection }
+            if keepsAwake { link.held = connection }
             link.connection = connection
         }
     }
+
+    /// The file server of the running sandbox.
+    func fileConversation() async throws -> FileConversation {
+        let open = link.withLock { $0.heldFiles ?? $0.files }
+        if let open, open.isOpen { return open }
+        let files = try await FileConversation("", on: try await connection())
+        link.withLock { link in
+            if keepsAwake { link.heldFiles = files }
+            link.files = files
+        }
+        return files
+    }
+
+    /// Whether the sandbox may be held from being idle.
+    private var keepsAwake: Bool { record.limits.idleTimeout == nil || record.endsWithClient }
 
     /// Hangs up; processes that run end.
     func dropConnection() {
         link.withLock { link in
             link.held?.close()
-            link.held = nil
+            (link.held, link.heldFiles) = (nil, nil)
         }
     }
 

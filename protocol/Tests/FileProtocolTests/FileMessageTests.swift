@@ -32,7 +32,8 @@ struct FileMessageTests {
         .fileSystem(
             FileSystemStatus(size: 1, free: 2, available: 3, files: 4, freeFiles: 5, isReadOnly: true)),
         .events([
-            .created([97]), .modified([]), .attributesChanged([97, 47, 98]), .removed([97]), .moved(from: [97], to: [98]),
+            .created([97]), .modified([]), .attributesChanged([97, 47, 98]), .removed([97]),
+            .moved(from: [97], to: [98]),
             .overflow, .ended,
         ]),
     ]
@@ -52,7 +53,9 @@ struct FileMessageTests {
         #expect(throws: ProtocolError.self) { try FileRequest(payload + [0]) }
     }
 
-    @Test("a name that could be a path is no entry", arguments: ["", ".", "..", "a/b", "a\0", String(repeating: "n", count: 256)])
+    @Test(
+        "a name that could be a path is no entry",
+        arguments: ["", ".", "..", "a/b", "a\0", String(repeating: "n", count: 256)])
     func entryName(_ name: String) {
         let entry = FileResponse.entries([DirectoryEntry(name: Array(name.utf8), status: Self.status)])
         #expect(throws: ProtocolError.self) { try FileResponse(entry.payload) }
@@ -60,7 +63,9 @@ struct FileMessageTests {
 
     @Test("an event's path leads nowhere else", arguments: ["/a", "a//b", "../a", "a/..", "a/", "."])
     func eventPath(_ path: String) {
-        #expect(throws: ProtocolError.self) { try FileResponse(FileResponse.events([.created(Array(path.utf8))]).payload) }
+        #expect(throws: ProtocolError.self) {
+            try FileResponse(FileResponse.events([.created(Array(path.utf8))]).payload)
+        }
     }
 
     @Test("frames come out of any pieces as they went in, and a length out of range is refused")

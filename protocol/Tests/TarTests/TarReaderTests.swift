@@ -7,21 +7,28 @@ struct TarReaderTests {
 
     private static let entries: [TarEntry] = [
         TarEntry(name: Array("d/".utf8), kind: .directory, mode: 0o1777, modified: (5, 0)),
-        TarEntry(name: Array("d/file".utf8), kind: .file, mode: 0o4755, owner: 7, group: 8, modified: (-2, 500), size: 700),
-        TarEntry(name: long + Array("ü".utf8), kind: .symbolicLink(target: long), mode: 0o777, modified: (1, 999_999_999)),
+        TarEntry(
+            name: Array("d/file".utf8), kind: .file, mode: 0o4755, owner: 7, group: 8, modified: (-2, 500), size: 700),
+        TarEntry(
+            name: long + Array("ü".utf8), kind: .symbolicLink(target: long), mode: 0o777, modified: (1, 999_999_999)),
         TarEntry(name: [0xff, 0xfe], kind: .hardLink(target: Array("d/file".utf8)), mode: 0o600, owner: 4_000_000_000),
         TarEntry(name: Array("null".utf8), kind: .characterDevice(major: 1, minor: 0xfffff), mode: 0o666),
         TarEntry(name: Array("disk".utf8), kind: .blockDevice(major: 0xfff, minor: 3), mode: 0o660, group: 3_000_000),
         TarEntry(name: Array("fifo".utf8), kind: .fifo, mode: 0o644, modified: (1 << 40, 0)),
         TarEntry(
             name: Array("attributes".utf8), kind: .file, mode: 0, size: 0,
-            attributes: [.init(name: Array("user.a=b".utf8), value: [0, 10, 61]), .init(name: Array("security.x".utf8), value: [])]),
+            attributes: [
+                .init(name: Array("user.a=b".utf8), value: [0, 10, 61]),
+                .init(name: Array("security.x".utf8), value: []),
+            ]),
     ]
 
     private static func archive(_ entries: [TarEntry]) -> [UInt8] {
         var bytes: [UInt8] = []
         for entry in entries {
-            bytes += TarEncoder.header(entry) + [UInt8](repeating: 9, count: Int(entry.size)) + TarEncoder.padding(entry.size)
+            bytes +=
+                TarEncoder.header(entry) + [UInt8](repeating: 9, count: Int(entry.size))
+                + TarEncoder.padding(entry.size)
         }
         return bytes + TarEncoder.end(after: Int64(bytes.count))
     }

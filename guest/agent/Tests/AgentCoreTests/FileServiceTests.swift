@@ -9,7 +9,10 @@ import Testing
 struct FileServiceTests {
     /// Runs the starter on some input, and gives what it wrote and how it ended.
     private func run(_ input: [UInt8]) throws -> (output: [UInt8], status: Int32) {
-        let starter = try #require(readLink("/proc/self/exe").map { String($0.prefix(upTo: $0.lastIndex(of: "/") ?? $0.startIndex)) }) + "/builtin-starter"
+        let starter =
+            try #require(
+                readLink("/proc/self/exe").map { String($0.prefix(upTo: $0.lastIndex(of: "/") ?? $0.startIndex)) })
+            + "/builtin-starter"
         var (toChild, fromChild): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
         try #require(pipe(&toChild) == 0 && pipe(&fromChild) == 0)
         for end in toChild + fromChild { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -45,7 +48,9 @@ struct FileServiceTests {
 
     @Test("a process that runs no program answers requests until its input ends")
     func serves() throws {
-        let requests: [FileRequest] = [.status(.root, followsLinks: true), .status(try #require(GuestPath("/nothing")), followsLinks: true)]
+        let requests: [FileRequest] = [
+            .status(.root, followsLinks: true), .status(try #require(GuestPath("/nothing")), followsLinks: true),
+        ]
         var input: [UInt8] = []
         for (id, request) in requests.enumerated() {
             input += try FileFrame(id: UInt32(id), payload: request.payload).encoded()

@@ -12,7 +12,8 @@ do {
     let start = ChildStart(
         arguments: [], environment: ProcessEnvironment(), directory: "/", makesDirectory: false,
         identity: .init(user: geteuid(), group: getegid(), supplementaryGroups: [], home: "/"),
-        limits: [], streams: (streams[0], streams[1], streams[2]), isTerminal: false, controlGroup: nil, builtin: .files)
+        limits: [], streams: (streams[0], streams[1], streams[2]), isTerminal: false, controlGroup: nil, builtin: .files
+    )
     let (pid, report) = try start.fork()
     var ready = pollfd(fd: report.pipe.number, events: Int16(POLLIN), revents: 0)
     poll(&ready, 1, -1)
