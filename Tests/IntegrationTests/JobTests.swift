@@ -95,7 +95,7 @@ import Testing
             try #require(made.status == 0, "\(made.error)")
             let outcome = try await home.sandpiper("wait", "box") { command in
                 #expect(try await home.sandpiper("stop", "box").status == 0)
-                #expect(try await command.line() == "stopped")
+                try await command.expectLine("stopped")
             }
             #expect(outcome.status == 0)
             #expect(try await home.sandpiper("wait", "box").output == "stopped\n", "at once")
