@@ -12,7 +12,7 @@ trap 'rm -rf "$stage"' EXIT
 export SANDPIPER_HOME=$stage/home SANDPIPER_EXECUTABLES=$executables
 
 "$executables/sandpiper-image" load "$images/python.tar" >"$stage/log" || { cat "$stage/log" >&2; exit 1; }
-swift run --quiet --package-path "$here/Examples/RunPython" RunPython python | tee "$stage/output"
+swift run --quiet --package-path "$here/Examples/RunPython" --scratch-path "$here/.build-examples" RunPython python | tee "$stage/output"
 diff - "$stage/output" <<'EXPECTED'
 result: 42
 stream: got one

@@ -25,11 +25,13 @@ struct RunPython {
     static func streamOutput(_ sandbox: Sandbox) async throws {
         let code = "import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True)"
         let process = try await sandbox.process(["python3", "-c", code], takesInput: true)
-        for word in ["one", "two", "three"] { try await process.write(word + "\n") }
-        process.closeInput()
-        for try await piece in process.standardOutput {
+        let output = process.standardOutput.makeAsyncIterator()
+        for word in ["one", "two", "three"] {
+            try await process.write(word + "\n")
+            guard let piece = try await output.next() else { break }
             print("stream:", String(decoding: piece, as: UTF8.self), terminator: "")
         }
+        process.closeInput()
         print("stream ended:", try await process.exitStatus)
     }
 
