@@ -57,14 +57,16 @@ let package = Package(
         .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(
-            name: "GuestFiles", dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
+            name: "GuestFiles",
+            dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
             swiftSettings: strict),
         // Floor 2
         .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(
-            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol], swiftSettings: strict),
+            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol],
+            swiftSettings: strict),
         // Floor 3
         .target(
             name: "RegistryClient",
@@ -111,7 +113,8 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI",
+                "SandboxState",
                 "TextLayout", agentProtocol, argumentParser,
                 fileProtocol,
             ],

@@ -24,7 +24,9 @@ public struct Installation: Sendable {
     /// Where `make install` installs.
     private static let usual = "/usr/local/libexec/sandpiper"
 
-    private static func isComplete(_ directory: String) -> Bool { access(directory + "/sandpiper-supervisor", X_OK) == 0 }
+    private static func isComplete(_ directory: String) -> Bool {
+        access(directory + "/sandpiper-supervisor", X_OK) == 0
+    }
 
     private static func ownDirectory() throws(StateError) -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)
