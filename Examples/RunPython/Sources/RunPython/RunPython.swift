@@ -1,11 +1,18 @@
+import Glibc
 import Sandpiper
 
 /// `RunPython [IMAGE]`: what the library does, shown with Python code in a sandbox. The image, `python` if none is named,
 /// must hold `python3`.
 @main
 struct RunPython {
-    static func main() async throws {
-        let image = CommandLine.arguments.dropFirst().first ?? "python"
+    static func main() async {
+        do { try await show(CommandLine.arguments.dropFirst().first ?? "python") } catch {
+            print("RunPython: \(error)")
+            exit(1)
+        }
+    }
+
+    static func show(_ image: String) async throws {
         try await withSandbox(image: image) { sandbox in
             try await printResult(sandbox)
             try await streamOutput(sandbox)
