@@ -47,7 +47,7 @@ import Testing
         ])
     func passthrough(_ arguments: [String], _ imageAndCommand: [String]) throws {
         let run = try #require(try Sandpiper.parseAsRoot(["run"] + arguments) as? Run)
-        #expect(run.imageAndCommand == imageAndCommand)
+        #expect(run.target.words == imageAndCommand)
     }
 
     @Test(
