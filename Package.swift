@@ -29,6 +29,7 @@ let package = Package(
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
+        .library(name: "Sandpiper", targets: ["Sandpiper"]),
     ],
     dependencies: [
         .package(path: "protocol"),
@@ -56,14 +57,16 @@ let package = Package(
         .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(
-            name: "GuestFiles", dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
+            name: "GuestFiles",
+            dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
             swiftSettings: strict),
         // Floor 2
         .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(
-            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol], swiftSettings: strict),
+            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol],
+            swiftSettings: strict),
         // Floor 3
         .target(
             name: "RegistryClient",
@@ -98,11 +101,20 @@ let package = Package(
                 "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
+        // Floor 5
+        .target(
+            name: "Sandpiper",
+            dependencies: [
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI",
+                "SandboxState", agentProtocol, fileProtocol,
+            ] + nio,
+            swiftSettings: strict),
         // Executables
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI", "SandboxState",
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI",
+                "SandboxState",
                 "TextLayout", agentProtocol, argumentParser,
                 fileProtocol,
             ],
@@ -136,6 +148,9 @@ let package = Package(
             name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
             swiftSettings: strict),
         .testTarget(
+            name: "TemplateTests", dependencies: ["Engine", "LinuxSystem", "Template", agentProtocol],
+            swiftSettings: strict),
+        .testTarget(
             name: "RegistryClientTests",
             dependencies: [
                 "Hashing", "LinuxSystem", "OCI", "RegistryClient", subprocess,
@@ -166,6 +181,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SandpiperTests", dependencies: ["LinuxSystem", "Sandpiper", subprocess], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["LinuxSystem", "SandboxState", subprocess],

@@ -18,21 +18,30 @@ import time
 
 import boot
 import cli_start
+import copy_files
+import create_start
+import exec_start
+import idle_memory
 import import_docker
 import import_gzip
 import import_memory
 import import_shared_base
 import pull
+import run_start
 import start_by_size
 import stdout
-from docker_engine import DOCKER, DockerEngine
+import thousand_in_a_row
+import twenty_at_once
+from docker_engine import DAEMON, DOCKER, DockerEngine
 from measure import Failure
 from setting import Setting
 
 # In the order of the specification.
-MODULES = [cli_start, boot, stdout, import_gzip, import_docker, import_memory, import_shared_base, start_by_size, pull]
+MODULES = [cli_start, boot, run_start, create_start, exec_start, twenty_at_once, idle_memory, stdout, copy_files,
+           thousand_in_a_row, import_gzip, import_docker, import_memory, import_shared_base, start_by_size, pull]
 BENCHMARKS = {module.__name__: module.measure for module in MODULES}
-COMPLETE_MEGABYTES = 2000
+# Runs of each contender and warm-ups before them, megabytes of the largest image, sandboxes in a row.
+COMPLETE, QUICK = (20, 3, 2000, 1000), (3, 1, 100, 30)
 
 
 def print_table(rows):
@@ -55,7 +64,8 @@ def machine(setting):
         kilobytes = int(memory.readline().split()[1])
     return {"cpus": os.cpu_count(), "memory_gib": round(kilobytes / 2**20, 1), "kernel": platform.release(),
             "sandpiper": version(setting.sandpiper, "--version"), "qemu": version("qemu-system-x86_64", "--version"),
-            "docker": version(DOCKER, "--version"), "umoci": version("umoci", "--version"),
+            "docker": version(DOCKER, "--version"), "dockerd": version(DAEMON, "--version"),
+            "umoci": version("umoci", "--version"),
             "skopeo": version("skopeo", "--version"), "megabytes": setting.megabytes}
 
 
@@ -103,14 +113,23 @@ def parse_arguments():
     parser.add_argument("--executables", required=True, help="folder that holds `sandpiper`")
     parser.add_argument("--images", required=True, help="folder that holds `busybox.tar`")
     parser.add_argument("--json", required=True, help="file to write the figures to")
-    parser.add_argument("--runs", type=int, default=10,
-                        help="runs of each contender (default 10; of those that take long, at most 5 or 3)")
-    parser.add_argument("--megabytes", type=int, default=COMPLETE_MEGABYTES,
-                        help=f"size of the largest image, uncompressed (default {COMPLETE_MEGABYTES}); smaller ones "
-                        "are for trying the benchmarks")
+    parser.add_argument("--quick", action="store_true",
+                        help="little of everything, to try the benchmarks: {} runs after {} warm-up, an image of {} "
+                        "MB, {} sandboxes in a row; the figures mean little".format(*QUICK))
+    runs, warm_ups, megabytes, sandboxes = COMPLETE
+    parser.add_argument("--runs", type=int, help=f"runs of each contender (default {runs}; of those that take long, at "
+                        f"most 5 or 3), after {warm_ups} that do not count")
+    parser.add_argument("--megabytes", type=int,
+                        help=f"size of the largest image, uncompressed (default {megabytes})")
+    parser.add_argument("--sandboxes", type=int, help=f"sandboxes in a row (default {sandboxes})")
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME",
                         help=f"measure only this: {', '.join(BENCHMARKS)}")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    runs, arguments.warm_ups, megabytes, sandboxes = QUICK if arguments.quick else COMPLETE
+    arguments.runs = arguments.runs or runs
+    arguments.megabytes = arguments.megabytes or megabytes
+    arguments.sandboxes = arguments.sandboxes or sandboxes
+    return arguments
 
 
 def main():
@@ -118,18 +137,22 @@ def main():
     arguments = parse_arguments()
     work = tempfile.mkdtemp(prefix="sandpiper-bench.")
     handle_signals(end)
+    setting = Setting(arguments, work)
     try:
-        setting = Setting(arguments, work)
-        benchmarks, complete = measure(setting, arguments.only or BENCHMARKS)
         about = machine(setting)
+        print("\n".join(f"{what}: {value}" for what, value in about.items()))
+        benchmarks, complete = measure(setting, arguments.only or BENCHMARKS)
     finally:
         ignore_signals()
+        setting.clean_up()
         shutil.rmtree(work, ignore_errors=True)
 
     print_table([row for benchmark in benchmarks for row in benchmark.rows()])
     for benchmark in benchmarks:
-        for line in benchmark.notes + benchmark.promises:
-            print(f"{benchmark.name}: {line}")
+        for promise in benchmark.promises:
+            print(f"{'PASS' if promise.is_kept else 'FAIL'}  {benchmark.name}: {promise}")
+        for note in benchmark.notes:
+            print(f"      {benchmark.name}: {note}")
     with open(arguments.json, "w") as file:
         json.dump({"machine": about, "benchmarks": {b.name: b.as_json() for b in benchmarks}}, file, indent=2)
         file.write("\n")

@@ -22,7 +22,7 @@ class Promise(NamedTuple):
 
     def __str__(self):
         bound = "at least" if self.is_minimum else "at most"
-        return f"{self.value:.2f} {self.what}, promised {bound} {self.limit:g}: {'kept' if self.is_kept else 'BROKEN'}"
+        return f"{self.value:.2f} {self.what}, promised {bound} {self.limit:g}"
 
 
 class Benchmark:
@@ -52,6 +52,10 @@ class Benchmark:
         """How many times better than the peer we are; less than 1 is worse."""
         ours, theirs = self.figures[self.ours]["median"], self.figures[peer]["median"]
         return ours / theirs if self.larger_is_better else theirs / ours
+
+    def times(self, peer):
+        """Our figure as a multiple of the peer's."""
+        return self.figures[self.ours]["median"] / self.figures[peer]["median"]
 
     def rows(self):
         """Rows of the table: contender, median, range, ratio."""

@@ -1,10 +1,13 @@
 """A docker engine that exists only while it is measured: own folders, own socket, no change to the network."""
 
+import contextlib
 import os
 import select
 import shutil
 import subprocess
 import tempfile
+
+from measure import output
 
 DOCKER, DAEMON = "/usr/bin/docker", "/usr/sbin/dockerd"
 
@@ -22,6 +25,20 @@ class DockerEngine:
     def command(self, *arguments):
         """A docker command line that talks to this engine."""
         return [DOCKER, "-H", f"unix://{self._folder}/docker.sock", *arguments]
+
+    @property
+    def run_true(self):
+        """The command line of a container that does nothing, which a sandbox is compared with."""
+        return self.command("run", "--rm", "--network=none", "busybox", "/bin/true")
+
+    @contextlib.contextmanager
+    def container(self):
+        """The id of a running container that goes when its user is done."""
+        container = output(self.command("run", "-d", "--network=none", "busybox", "tail", "-f", "/dev/null"))
+        try:
+            yield container
+        finally:
+            output(self.command("rm", "--force", container))
 
     def __enter__(self):
         if os.geteuid() != 0:

@@ -1,10 +1,16 @@
 """Measures commands: how long they take, how fast bytes come out of them, how much memory they need."""
 
+import functools
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+
+
+# How much of an output passes between two looks at what the programs it passes through need.
+WATCH_BYTES = 8 << 20
 
 
 class Failure(Exception):
@@ -27,18 +33,56 @@ def seconds(command, environment=None):
     return taken, process.stderr.decode(errors="replace")
 
 
-def interleaved(commands, runs, warm_ups=1, environment=None):
-    """Runs each of the named commands `runs` times, in turn, so that a slow moment of the machine hits all alike.
+def output(command, environment=None):
+    """What `command` wrote to its standard output, without the white space around it."""
+    # What the command leaves running may keep its standard error open: a file has its end nevertheless.
+    with tempfile.TemporaryFile() as stderr:
+        process = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=stderr)
+        if process.returncode != 0:
+            stderr.seek(0)
+            _fail(command, process, stderr.read())
+    return process.stdout.decode(errors="replace").strip()
 
-    Returns, for each name, the list of (seconds, standard error).
+
+def seconds_to_first_byte(command, environment=None):
+    """The wall time from the start of `command` to the first byte of its standard output; returns when it has ended."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    try:
+        first = os.read(process.stdout.fileno(), 1)
+        taken = time.perf_counter() - begin
+        _, stderr = process.communicate()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        _fail(command, process, stderr)
+    if not first:
+        raise Failure(f"{' '.join(command)}: no output")
+    return taken
+
+
+def alternating(contenders, runs, warm_ups):
+    """Calls each of the named functions `runs` times, in turn, so that a slow moment of the machine hits all alike.
+
+    Returns, for each name, the list of what its function returned, without that of the warm-ups.
     """
-    samples = {name: [] for name in commands}
+    samples = {name: [] for name in contenders}
     for run in range(warm_ups + runs):
-        for name, command in commands.items():
-            sample = seconds(command, environment)
+        for name, once in contenders.items():
+            sample = once()
             if run >= warm_ups:
                 samples[name].append(sample)
     return samples
+
+
+def interleaved(commands, runs, warm_ups=1, environment=None):
+    """Runs each of the named commands `runs` times, in turn; for each name, the list of (seconds, standard error)."""
+    contenders = {name: functools.partial(seconds, command, environment) for name, command in commands.items()}
+    return alternating(contenders, runs, warm_ups)
 
 
 def settle(*paths):
@@ -63,17 +107,23 @@ def in_turn(contenders, runs, source):
     return samples
 
 
-def throughput(command, environment=None):
-    """The bytes per second that `command` writes to its standard output, from its first byte to its last."""
+def throughput(command, environment=None, watch=None):
+    """The bytes per second that `command` writes to its standard output, from its first byte to its last.
+
+    `watch` is called with the process's id now and then while bytes come, every `WATCH_BYTES` of them.
+    """
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
     try:
-        first, total = None, 0
+        first, total, next_watch = None, 0, WATCH_BYTES
         while chunk := os.read(process.stdout.fileno(), 1 << 20):
             if first is None:
                 first = time.perf_counter()
             else:
                 total += len(chunk)
+            if watch is not None and total >= next_watch:
+                watch(process.pid)
+                next_watch += WATCH_BYTES
         last = time.perf_counter()
         stderr = process.stderr.read()
         process.stdout.close()

@@ -3,11 +3,22 @@
 import contextlib
 import functools
 import os
+import signal
 import subprocess
 import tempfile
 
 from large_images import LargeImages
-from measure import seconds
+from measure import Failure, output, seconds
+from processes import processes_of
+
+
+def sandboxes_in(home):
+    """The ids of the sandboxes of which something is in a home."""
+    ids = set()
+    for folder in ("sandboxes", "run"):
+        with contextlib.suppress(FileNotFoundError):
+            ids.update(os.listdir(os.path.join(home, folder)))
+    return sorted(ids)
 
 
 class Setting:
@@ -17,10 +28,14 @@ class Setting:
         self.sandpiper = os.path.join(os.path.abspath(arguments.executables), "sandpiper")
         self.busybox = os.path.join(arguments.images, "busybox.tar")
         self.runs = arguments.runs
+        self.warm_ups = arguments.warm_ups
+        self.is_quick = arguments.quick
         self.import_runs = min(arguments.runs, 3)
         self.megabytes = arguments.megabytes
+        self.sandboxes_in_a_row = arguments.sandboxes
         self.work = work
-        self.environment = self.at_home(os.path.join(work, "home"))
+        self.home = os.path.join(work, "home")
+        self.environment = self.at_home(self.home)
         self.docker = None
 
     @functools.cached_property
@@ -35,6 +50,44 @@ class Setting:
     def run(self, *arguments):
         """Our command line for a sandbox."""
         return [self.sandpiper, "run", *arguments]
+
+    def create(self, image="busybox"):
+        """Makes a sandbox that waits for commands; its id."""
+        return output([self.sandpiper, "create", image], self.environment)
+
+    def exec(self, sandbox, *arguments):
+        """Our command line for a further process in a sandbox."""
+        return [self.sandpiper, "exec", sandbox, "--", *arguments]
+
+    def remove(self, sandbox):
+        """Removes a sandbox, running or not."""
+        output([self.sandpiper, "rm", "--force", sandbox], self.environment)
+
+    @contextlib.contextmanager
+    def sandbox(self):
+        """The id of a running sandbox that goes when its user is done."""
+        sandbox = self.create()
+        try:
+            yield sandbox
+        finally:
+            self.remove(sandbox)
+
+    def require_nothing_left(self):
+        """Fails when a sandbox or a process of one is still there."""
+        left = [f"sandbox {name}" for name in sandboxes_in(self.home)]
+        left += [f"process {process}" for process in processes_of(self.home)]
+        if left:
+            raise Failure(f"left behind: {', '.join(left[:5])}; {len(left)} in all")
+
+    def clean_up(self):
+        """Removes the sandboxes that an interruption left in any home."""
+        for home in (entry.path for entry in os.scandir(self.work) if entry.is_dir()):
+            if sandboxes := sandboxes_in(home):
+                subprocess.run([self.sandpiper, "rm", "--force", *sandboxes], env=self.at_home(home),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            for process in processes_of(home):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def load(self, source, name):
         """Our command line for an import."""

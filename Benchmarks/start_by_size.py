@@ -13,7 +13,7 @@ def measure(setting):
         for name, image in (("large", images[large]), ("small", images[small])):
             seconds(setting.load(image.layout, name), environment)
         commands = {large: setting.run("large", "--", "/bin/true"), small: setting.run("small", "--", "/bin/true")}
-        samples = interleaved(commands, setting.runs, 1, environment)
+        samples = interleaved(commands, setting.runs, setting.warm_ups, environment)
     benchmark = Benchmark("start-by-size", "ms", ours=large)
     for who, measured in samples.items():
         benchmark.add(who, [taken * 1000 for taken, _ in measured])

@@ -9,6 +9,9 @@ let compression = Target.Dependency.product(name: "Compression", package: "sandp
 let diskImage: [Target.Dependency] = [
     "FuzzInput", .product(name: "DiskImage", package: "sandpiper"), linuxSystem,
 ]
+let fileProtocol = Target.Dependency.product(name: "FileProtocol", package: "protocol")
+let tar = Target.Dependency.product(name: "Tar", package: "protocol")
+let treeArchive = Target.Dependency.product(name: "TreeArchive", package: "protocol")
 let oci = Target.Dependency.product(name: "OCI", package: "sandpiper")
 
 // One executable for each parser. Parsers that are no module's public face stand in their fuzzer's folder as a symbolic
@@ -20,6 +23,7 @@ let fuzzers: [Target] = [
     .executableTarget(name: "FuzzCompression", dependencies: [compression], swiftSettings: strict),
     .executableTarget(name: "FuzzDockerConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),
     .executableTarget(name: "FuzzELF", dependencies: ["FuzzInput", linuxSystem], swiftSettings: strict),
+    .executableTarget(name: "FuzzFileMessages", dependencies: [fileProtocol], swiftSettings: strict),
     .executableTarget(name: "FuzzFrames", dependencies: [agentProtocol], swiftSettings: strict),
     .executableTarget(
         name: "FuzzImageArchive",
@@ -28,6 +32,9 @@ let fuzzers: [Target] = [
         ],
         // The sources of ImageImport know registries by their errors only.
         swiftSettings: strict + [.unsafeFlags(["-module-alias", "RegistryClient=RegistryParsers"])]),
+    .executableTarget(
+        name: "FuzzJobLog", dependencies: [linuxSystem, .product(name: "SandboxState", package: "sandpiper")],
+        swiftSettings: strict),
     .executableTarget(name: "FuzzLayerIndex", dependencies: diskImage, swiftSettings: strict),
     .executableTarget(name: "FuzzManifest", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
@@ -40,7 +47,10 @@ let fuzzers: [Target] = [
         dependencies: [agentProtocol, .product(name: "Control", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(name: "FuzzTar", dependencies: diskImage, swiftSettings: strict),
     .executableTarget(name: "FuzzTarListing", dependencies: diskImage, swiftSettings: strict),
+    .executableTarget(name: "FuzzTarReader", dependencies: ["FuzzInput", tar], swiftSettings: strict),
     .executableTarget(name: "FuzzTarRecord", dependencies: diskImage, swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzTreeExtractor", dependencies: ["FuzzInput", linuxSystem, treeArchive], swiftSettings: strict),
     .executableTarget(name: "FuzzUserDatabase", swiftSettings: strict),
 ]
 
@@ -58,7 +68,7 @@ let package = Package(
         .target(name: "RegistryParsers", dependencies: [foreignText, linuxSystem, oci], swiftSettings: strict),
         .executableTarget(
             name: "MakeSeeds",
-            dependencies: diskImage + [agentProtocol, .product(name: "Control", package: "sandpiper")],
+            dependencies: diskImage + [agentProtocol, fileProtocol, .product(name: "Control", package: "sandpiper")],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -8,8 +8,9 @@ corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,Frames,ImageArchive,LayerIndex,Manifest,QMP,Reference} \
-  "$corpus"/Fuzz{RegistryConfiguration,RegistryHeaders,Streams,SupervisorMessages,Tar,TarListing,TarRecord,UserDatabase}
+mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog} \
+  "$corpus"/Fuzz{LayerIndex,Manifest,QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams} \
+  "$corpus"/Fuzz{SupervisorMessages,Tar,TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
 
 # One folder in every dialect of GNU tar.
 cd "$work"
@@ -79,6 +80,10 @@ END
 for name in ustar posix gnu long-posix odd-names; do
   cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTarListing/"
 done
+for name in gnu posix odd-names devices xattrs sparse-gnu sparse-1.0; do
+  cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTarReader/"
+  cp "$corpus/FuzzTar/$name.tar" "$corpus/FuzzTreeExtractor/"
+done
 
 # Compressed bytes: of several members and frames, with and without names, checksums and sizes.
 compressed() { cat > "$corpus/FuzzCompression/$1"; } # NAME, from standard input
@@ -109,6 +114,25 @@ record("empty")
 record("literals", (b"header", 0, 0), (b"another", 0, 0))
 record("content", (b"", 0, 8192))
 record("archive", (b"first header", 0, 700), (bytes(324) + b"second", 4096, 12288), (bytes(1024), 0, 0))
+END
+
+# Logs of jobs: records of an older file and a newer one.
+CORPUS=$corpus python3 - <<'END'
+import os, struct
+
+def file(first, *records):
+    return struct.pack("<Q", first) + b"".join(
+        struct.pack("<QB3xI", 1_700_000_000_000_000_000 + i, channel, len(text)) + text
+        for i, (channel, text) in enumerate(records))
+
+def log(name, older, newer):
+    with open(f"{os.environ['CORPUS']}/FuzzJobLog/{name}", "wb") as seed:
+        seed.write(struct.pack("<H", len(older)) + older + newer)
+
+log("one-file", b"", file(0, (1, b"hello\n"), (2, b"warning\n"), (3, b"0")))
+log("two-files", file(0, (1, b"a"), (1, b"b")), file(2, (1, b"c"), (3, b"137")))
+log("missed", file(40, (1, b"late")), file(41))
+log("gap", file(0, (1, b"early")), file(9, (2, b"late")))
 END
 
 # Documents of images.

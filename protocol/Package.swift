@@ -21,7 +21,7 @@ let package = Package(
         .testTarget(name: "AgentProtocolTests", dependencies: ["AgentProtocol"], swiftSettings: strict),
         .testTarget(
             name: "FileProtocolTests", dependencies: ["AgentProtocol", "FileProtocol"], swiftSettings: strict),
-        .testTarget(name: "TreeArchiveTests", dependencies: ["Tar", "TreeArchive"], swiftSettings: strict),
+        .testTarget(name: "TarTests", dependencies: ["Tar"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -8,9 +8,10 @@ private let newSession: Int16 = 0x80
 /// - Parameters:
 ///   - arguments: the vector; its first element is the program's path.
 ///   - inNewSession: whether it is out of reach of the terminal's signals.
+///   - environment: variables over those of this process.
 /// - Throws: `SystemError`.
 public func spawn(
-    _ arguments: [String], _ descriptors: [(Descriptor, Int32)], inNewSession: Bool
+    _ arguments: [String], _ descriptors: [(Descriptor, Int32)], inNewSession: Bool, environment: [String: String] = [:]
 ) throws(SystemError) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -32,9 +33,25 @@ public func spawn(
     var vector: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
     defer { vector.forEach { free($0) } }
     vector.append(nil)
+    var variables = inherited(except: environment) + environment.map { strdup("\($0.key)=\($0.value)") }
+    defer { variables.forEach { free($0) } }
+    variables.append(nil)
     var pid = pid_t()
-    let result = posix_spawn(&pid, arguments[0], &actions, &attributes, vector, environ)
+    let result = posix_spawn(&pid, arguments[0], &actions, &attributes, vector, variables)
     guard result == 0 else { throw SystemError("start", arguments[0], number: result) }
     withExtendedLifetime(parked) {}
     return pid
+}
+
+/// Copies of this process's variables, but for those of certain names.
+private func inherited(except others: [String: String]) -> [UnsafeMutablePointer<CChar>?] {
+    var copies: [UnsafeMutablePointer<CChar>?] = []
+    var next = environ
+    while let variable = next.pointee {
+        next += 1
+        if others.isEmpty || others[String(cString: variable).prefix { $0 != "=" }.description] == nil {
+            copies.append(strdup(variable))
+        }
+    }
+    return copies
 }

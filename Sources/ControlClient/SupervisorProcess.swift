@@ -7,7 +7,8 @@ import SandboxState
 public struct SupervisorProcess: Sendable {
     /// The connected control socket.
     public let connection: ControlConnection
-    private let pid: pid_t
+    /// The supervisor: a child of this process, which ``reap()`` waits for.
+    public let pid: pid_t
 
     /// Makes the files of a new sandbox and starts its supervisor.
     /// - Parameter terminal: restored by the supervisor when this process is killed.
@@ -18,7 +19,7 @@ public struct SupervisorProcess: Sendable {
         // Before anything is made.
         _ = try installation.executable(Self.program)
         let lock = try SandboxDirectory.create(record, in: home)
-        do { try self.init(record.id, lock, installation, terminal) } catch {
+        do { try self.init(record.id, lock, home, installation, terminal) } catch {
             if let id = SandboxID(record.id) { SandboxDirectory(id, in: home).remove() }
             throw error
         }
@@ -28,7 +29,7 @@ public struct SupervisorProcess: Sendable {
     /// - Throws: `StateError/isOwned(_:)` when it is running, `SystemError`.
     public init(starting directory: SandboxDirectory, _ installation: Installation) throws {
         let lock = try directory.claim()
-        do { try self.init(directory.id.description, lock, installation, nil) } catch {
+        do { try self.init(directory.id.description, lock, directory.home, installation, nil) } catch {
             directory.release()
             throw error
         }
@@ -36,7 +37,9 @@ public struct SupervisorProcess: Sendable {
 
     private static let program = "sandpiper-supervisor"
 
-    private init(_ id: String, _ lock: FileLock, _ installation: Installation, _ terminal: Descriptor?) throws {
+    private init(
+        _ id: String, _ lock: FileLock, _ home: Home, _ installation: Installation, _ terminal: Descriptor?
+    ) throws {
         let executable = try installation.executable(Self.program)
         let (ours, theirs) = try Descriptor.socketPair()
         let null = try Descriptor(opening: "/dev/null", O_RDWR)
@@ -46,7 +49,7 @@ public struct SupervisorProcess: Sendable {
             [
                 (null, 0), (null, 1), (theirs, InheritedDescriptor.control),
                 (lock.descriptor, InheritedDescriptor.lock), (terminal ?? null, InheritedDescriptor.terminal),
-            ], inNewSession: true)
+            ], inNewSession: true, environment: [Home.variable: home.path])
     }
 
     /// Hangs up, and waits until the supervisor has removed everything and ended. For a sandbox that ends with its client.

@@ -25,7 +25,8 @@ public enum GuestFilesError: Error, Equatable, Sendable, CustomStringConvertible
         switch self {
         case .failed(_, let message): "in the sandbox: \(message.excerpt(500))"
         case .misbehaved(let what): "the sandbox's file server broke the protocol: \(what); start the sandbox again"
-        case .closed(let why): "the connection to the sandbox's files is closed\(why.isEmpty ? "" : ": \(why.excerpt())")"
+        case .closed(let why):
+            "the connection to the sandbox's files is closed\(why.isEmpty ? "" : ": \(why.excerpt())")"
         case .tooLong(let limit): "the file is longer than \(limit) bytes; read it in pieces"
         case .noPath(let text): "'\(text.excerpt())' is no path: it is empty, longer than 4095 bytes or holds a NUL"
         case .host(let error): error.description.excerpt(500)

@@ -3,6 +3,9 @@ import LinuxSystem
 
 /// The directory that holds everything of one user: `$SANDPIPER_HOME`, or `~/.sandpiper`.
 public struct Home: Sendable {
+    /// The environment variable that names a home.
+    public static let variable = "SANDPIPER_HOME"
+
     /// Absolute path.
     public let path: String
 
@@ -17,7 +20,7 @@ public struct Home: Sendable {
             guard value.pointee == CChar(bitPattern: UInt8(ascii: "/")) else { throw .noHome }
             return String(cString: value)
         }
-        if let path = try path("SANDPIPER_HOME") { return Home(path: path) }
+        if let path = try path(variable) { return Home(path: path) }
         if let path = try path("HOME") { return Home(path: path + "/.sandpiper") }
         throw .noHome
     }

@@ -1,17 +1,54 @@
 import Glibc
 import LinuxSystem
 
-/// Where the parts of Sandpiper lie: beside the running executable, wherever that is.
+/// Where the parts of Sandpiper lie.
 public struct Installation: Sendable {
-    private let directory: String
+    /// The directory of the executables, with `guest/` below it.
+    public let directory: String
 
-    /// Finds the directory of the running executable.
+    /// The installation in a directory.
+    public init(in directory: String) { self.directory = directory }
+
+    /// Finds the installation: where `SANDPIPER_EXECUTABLES` says, else beside the running executable, else where a link
+    /// called `sandpiper` on the `PATH` leads to, else in `/usr/local/libexec/sandpiper`.
     public init() throws(StateError) {
+        if let value = getenv("SANDPIPER_EXECUTABLES"), value.pointee != 0 {
+            directory = String(cString: value)
+            return
+        }
+        let own = try Self.ownDirectory()
+        let usual = Self.isComplete(Self.usual) ? Self.usual : own
+        directory = Self.isComplete(own) ? own : Self.onPath() ?? usual
+    }
+
+    /// Where `make install` installs.
+    private static let usual = "/usr/local/libexec/sandpiper"
+
+    private static func isComplete(_ directory: String) -> Bool {
+        access(directory + "/sandpiper-supervisor", X_OK) == 0
+    }
+
+    private static func ownDirectory() throws(StateError) -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         guard count > 0, count < buffer.count else { throw .system(SystemError("readlink", "/proc/self/exe")) }
-        let executable = String(decoding: buffer[..<count], as: UTF8.self)
-        directory = executable.lastIndex(of: "/").map { String(executable[..<$0]) } ?? "/"
+        return parent(String(decoding: buffer[..<count], as: UTF8.self))
+    }
+
+    /// The directory of the `sandpiper` on the `PATH`, links followed.
+    private static func onPath() -> String? {
+        guard let path = getenv("PATH").map({ String(cString: $0) }) else { return nil }
+        for place in path.split(separator: ":") where place.hasPrefix("/") {
+            guard let resolved = realpath("\(place)/sandpiper", nil) else { continue }
+            defer { free(resolved) }
+            let directory = parent(String(cString: resolved))
+            if isComplete(directory) { return directory }
+        }
+        return nil
+    }
+
+    private static func parent(_ path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/"
     }
 
     /// The path of an executable of this installation.

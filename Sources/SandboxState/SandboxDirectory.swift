@@ -9,7 +9,8 @@ import LinuxSystem
 public struct SandboxDirectory: Sendable {
     /// The sandbox.
     public let id: SandboxID
-    let home: Home
+    /// Where its files are.
+    public let home: Home
 
     /// The files of sandbox `id`, whether or not they are there.
     public init(_ id: SandboxID, in home: Home) {

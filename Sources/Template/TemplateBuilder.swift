@@ -32,7 +32,9 @@ struct TemplateBuilder {
             try FileTree.removeTree(work)
             try FileTree.makeDirectory(work)
             let memory = try Descriptor(opening: work + "/memory", O_RDWR | O_CREAT | O_EXCL)
-            guard ftruncate(memory.rawValue, off_t(key.memory)) == 0 else { throw SystemError("make", work + "/memory") }
+            guard ftruncate(memory.rawValue, off_t(key.memory)) == 0 else {
+                throw SystemError("make", work + "/memory")
+            }
             let state = try await freeze(memory)
             try await DedicatedThread.value { Result { try publish(memory, state) } }.get()
         } catch {

@@ -35,6 +35,7 @@ struct KnownEnd: Equatable {
 struct EndWait {
     private let directory: SandboxDirectory
     private let changes: InotifyDescriptor
+    private var supervisor: Descriptor?
 
     init(_ directory: SandboxDirectory) throws(SystemError) {
         self.directory = directory
@@ -42,7 +43,7 @@ struct EndWait {
     }
 
     /// Waits until the sandbox has no supervisor any more.
-    func sandbox() throws -> KnownEnd {
+    mutating func sandbox() throws -> KnownEnd {
         let program = try RecordFile.read(SandboxRecord.self, from: directory.record).main?.arguments
         var main: JobRecord?
         while true {
@@ -60,38 +61,39 @@ struct EndWait {
     }
 
     /// Waits until a job has ended.
-    func job(_ number: Int) throws -> KnownEnd {
+    mutating func job(_ number: Int) throws -> KnownEnd {
         let path = "\(directory.job(number))/\(JobDirectory.recordName)"
         guard FileTree.exists(path) else { throw Failure("sandbox \(directory.id) has no job \(number)") }
         var last: JobRecord?
+        var goesOn = true
         while true {
             changes.clear()
             watchFiles(job: number)
-            let isOwned = directory.isOwned
             if let record = try? RecordFile.read(JobRecord.self, from: path) { last = record }
-            if last?.ended != nil || !isOwned { return KnownEnd(last) }
-            _ = try waitForChange()
+            if last?.ended != nil || !goesOn { return KnownEnd(last) }
+            goesOn = try waitForChange()
         }
     }
 
     /// Has changes of the files told that say how far sandbox and job are. What is not there needs no watching: it comes
     /// to be in a directory that is watched.
     private func watchFiles(job: Int?) {
-        for path in [directory.path, directory.jobs] + (job.map { [directory.job($0)] } ?? []) {
-            try? changes.watch(path, [.names, .removal])
-        }
+        let places =
+            [directory.path, directory.socketDirectory, directory.jobs] + (job.map { [directory.job($0)] } ?? [])
+        for path in places { try? changes.watch(path, [.names, .removal]) }
     }
 
-    /// Waits until a file has changed, or the supervisor has ended; `false` when there is none.
-    private func waitForChange() throws -> Bool {
-        let supervisor = SandboxWatch(directory)?.supervisor
-        // One that is just coming up has not left its number yet; it will, in a file that is watched.
+    /// Waits until a file has changed; `false` when the supervisor has ended, or there is none.
+    private mutating func waitForChange() throws -> Bool {
+        supervisor = supervisor ?? SandboxWatch(directory)?.supervisor
+        // One that is just coming up has not left its number yet, and one that is about to end has taken it away. Both
+        // change files that are watched.
         guard supervisor != nil || directory.isOwned else { return false }
         var descriptors = [
             pollfd(fd: supervisor?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
             pollfd(fd: changes.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
         ]
         guard poll(&descriptors, 2, -1) >= 0 || errno == EINTR else { throw SystemError("wait for the sandbox") }
-        return true
+        return descriptors[0].revents == 0
     }
 }

@@ -17,7 +17,7 @@ struct Logs: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Go on printing until the job has ended.") var follow = false
     @Option(help: "Leave out what is older.") var since: TimeBound?
     @Option(help: "Leave out what is newer.") var until: TimeBound?
-    @Option(name: .shortAndLong, help: "Begin with the last so many lines.") var tail: Int?
+    @Option(name: [.customShort("n"), .long], help: "Begin with the last so many lines.") var tail: Int?
     @Flag(help: "Only its stdout.") var stdout = false
     @Flag(help: "Only its stderr.") var stderr = false
     @Flag(name: .shortAndLong, help: "Put the time before each line.") var timestamps = false

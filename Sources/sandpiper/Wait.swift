@@ -26,7 +26,7 @@ struct Wait: ParsableCommand {
         var status: Int32 = 0
         let output = try Descriptor(duplicating: 1)
         for directory in directories {
-            let wait = try EndWait(directory)
+            var wait = try EndWait(directory)
             let end = if let job { try wait.job(job) } else { try wait.sandbox() }
             try output.write(Array((end.text.excerpt() + "\n").utf8))
             if status == 0 { status = end.status }

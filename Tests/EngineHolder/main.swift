@@ -10,7 +10,8 @@ guard arguments.count == 4 else {
     exit(2)
 }
 let specification = MachineSpecification(
-    memory: 128 << 20, origin: .boot(kernel: try Descriptor(opening: arguments[1]), initramfs: try Descriptor(opening: arguments[2])),
+    memory: 128 << 20,
+    origin: .boot(kernel: try Descriptor(opening: arguments[1]), initramfs: try Descriptor(opening: arguments[2])),
     disks: [], diskLimit: 0)
 let engine = try EngineFinder(cacheDirectory: arguments[3]).find()
 let machine = try await QEMUMachine.start(specification, on: engine)

@@ -137,7 +137,8 @@ import Testing
     func refused() async throws {
         let kernel = try TestFile(Array("not a kernel".utf8))
         let specification = MachineSpecification(
-            memory: 64 << 20, origin: .boot(kernel: try Descriptor(opening: kernel.path), initramfs: try TestGuest.initramfs("")),
+            memory: 64 << 20,
+            origin: .boot(kernel: try Descriptor(opening: kernel.path), initramfs: try TestGuest.initramfs("")),
             disks: [], diskLimit: 0)
         let machine = try await QEMUMachine.start(specification, on: try TestGuest.engine())
         let exit = await machine.waitForExit()
@@ -156,8 +157,10 @@ import Testing
     @Test("with two processors runs on both")
     func processors() async throws {
         let specification = MachineSpecification(
-            cpus: 2, memory: 256 << 20, origin: .boot(kernel: try TestGuest.kernel.get(),
-            initramfs: try TestGuest.initramfs("grep -c ^processor /proc/cpuinfo")), disks: [], diskLimit: 0)
+            cpus: 2, memory: 256 << 20,
+            origin: .boot(
+                kernel: try TestGuest.kernel.get(),
+                initramfs: try TestGuest.initramfs("grep -c ^processor /proc/cpuinfo")), disks: [], diskLimit: 0)
         let machine = try await QEMUMachine.start(specification, on: try TestGuest.engine())
         defer { machine.kill() }
         _ = try await GuestChannel(descriptor: machine.console).read(through: "2\n")

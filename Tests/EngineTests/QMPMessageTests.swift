@@ -10,7 +10,7 @@ import Testing
         #expect(message(#"{"QMP": {"version": {"qemu": {"micro": 22}}, "capabilities": ["oob"]}}"#) == .greeting)
         #expect(message(#"{"return": {}, "id": 3}"#) == .done(id: 3))
         #expect(
-            message(#"{"id": 4, "error": {"class": "GenericError", "desc": "no"}}"#) == .failed(id: 4, detail: "no"))
+            message(#"{"id": 4, "error": {"class": "GenericError", "desc": "no"}}"#) == .failed(id: 4, reason: "no"))
         #expect(
             message(
                 #"{"timestamp": {"seconds": 1}, "event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}"#

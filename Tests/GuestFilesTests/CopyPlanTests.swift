@@ -15,14 +15,16 @@ struct CopyPlanTests {
         "each pair of source and target has its place",
         arguments: [
             ("f", false, "/a/b", CopyPlan.Target.nothing, "/a", "b"), ("x/f", false, "/a/b", .directory, "/a/b", "f"),
-            ("f", false, "/a/b", .other, "/a", "b"), ("d", true, "b", .nothing, ".", "b"), ("d/", true, "/b", .nothing, "/", "b"),
+            ("f", false, "/a/b", .other, "/a", "b"), ("d", true, "b", .nothing, ".", "b"),
+            ("d/", true, "/b", .nothing, "/", "b"),
             ("d/.", true, "/b", .nothing, "/", "b"), ("d", true, "/b", .directory, "/b", "d"),
             ("d/.", true, "/b/", .directory, "/b/", "."), ("/", true, "/b", .directory, "/b", "."),
             ("..", true, "/b", .directory, "/b", "."), ("d/./", true, "/b", .directory, "/b", "."),
             ("d", true, "/b/", .nothing, "/", "b"), (".", true, "new", .nothing, ".", "new"),
         ])
     func places(
-        _ source: String, _ isDirectory: Bool, _ target: String, _ which: CopyPlan.Target, _ directory: String, _ name: String
+        _ source: String, _ isDirectory: Bool, _ target: String, _ which: CopyPlan.Target, _ directory: String,
+        _ name: String
     ) throws {
         #expect(try plan(source, isDirectory, target, which) == (directory, name))
     }
@@ -30,7 +32,8 @@ struct CopyPlanTests {
     @Test(
         "what does not fit is refused",
         arguments: [
-            ("f", false, "/b/", CopyPlan.Target.nothing), ("f/", false, "/b", .directory), ("f/.", false, "/b", .directory),
+            ("f", false, "/b/", CopyPlan.Target.nothing), ("f/", false, "/b", .directory),
+            ("f/.", false, "/b", .directory),
             ("d", true, "/b", .other), ("f", false, "/b/", .other), ("f", false, "..", .nothing),
         ])
     func refused(_ source: String, _ isDirectory: Bool, _ target: String, _ which: CopyPlan.Target) {

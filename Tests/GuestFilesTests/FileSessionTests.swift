@@ -4,7 +4,7 @@ import GuestFiles
 import LinuxSystem
 import Testing
 
-@Suite("A session with the files of a sandbox", .timeLimit(.minutes(2)))
+@Suite("A session with the files of a sandbox", .timeLimit(.minutes(10)))
 struct FileSessionTests {
     private func path(_ text: String) throws -> GuestPath { try GuestPath(checking: text) }
 
@@ -104,9 +104,11 @@ struct FileSessionTests {
         await #expect(throws: GuestFilesError.self) { try await served.session.status(.root) }
     }
 
-    @Test("responses that make no sense end the session", arguments: [
-        [5, 0, 0, 0, 9, 0, 0, 0, 1], [255, 255, 255, 255, 0], [5, 0, 0, 0, 1, 0, 0, 0, 77], [1, 0, 0, 0, 0],
-    ])
+    @Test(
+        "responses that make no sense end the session",
+        arguments: [
+            [5, 0, 0, 0, 9, 0, 0, 0, 1], [255, 255, 255, 255, 0], [5, 0, 0, 0, 1, 0, 0, 0, 77], [1, 0, 0, 0, 0],
+        ])
     func nonsense(_ bytes: [UInt8]) async throws {
         let session = FileSession(over: Babble(bytes: bytes))
         do {

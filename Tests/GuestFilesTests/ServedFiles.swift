@@ -24,7 +24,9 @@ final class ServedFiles: Sendable {
     /// Runs shell in the base directory and gives its output.
     @discardableResult
     func shell(_ script: String) throws -> String {
-        guard let pipe = popen("cd \(base) && set -e; umask 022; { \(script)\n} 2>&1", "r") else { throw SystemError("popen") }
+        guard let pipe = popen("cd \(base) && set -e; umask 022; { \(script)\n} 2>&1", "r") else {
+            throw SystemError("popen")
+        }
         var output: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while case let count = fread(&buffer, 1, buffer.count, pipe), count > 0 { output += buffer[..<count] }

@@ -13,7 +13,7 @@ import Testing
             ) { command in
                 try await command.expectLine("up")
                 let shown = try await home.host(
-                    "sandpiper inspect shown | jq -r '.[0] | .sandbox.name, .sandbox.image, .sandbox.cpus, .engine.engine, .engine.accelerator, .engine.pid, .sandbox.id'"
+                    "sandpiper inspect shown | jq -r '.[0] | .sandbox.name, .sandbox.image, .sandbox.limits.cpus, .engine.engine, .engine.accelerator, .engine.pid, .sandbox.id'"
                 )
                 try #require(shown.lines.count == 7, "\(shown.error)")
                 #expect(shown.lines.prefix(4) == ["shown", "busybox", "2", "portable"])

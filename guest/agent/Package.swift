@@ -30,9 +30,16 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(name: "sandpiper-agent", dependencies: ["AgentCore"], swiftSettings: strict),
+        // The agent starts processes from one thread; a test has many.
+        .executableTarget(
+            name: "builtin-starter", dependencies: ["AgentCore", .product(name: "AgentProtocol", package: "protocol")],
+            path: "Tests/BuiltinStarter", swiftSettings: strict),
         .testTarget(
             name: "AgentCoreTests",
-            dependencies: ["AgentCore", "CAgent", .product(name: "AgentProtocol", package: "protocol")],
+            dependencies: [
+                "AgentCore", "CAgent", "builtin-starter", .product(name: "AgentProtocol", package: "protocol"),
+                .product(name: "FileProtocol", package: "protocol"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "FileServerTests",

@@ -31,6 +31,7 @@ struct MakeSeeds {
             try write(bytes, "\(corpus)/FuzzStreams/\(name)")
             try write(conversation.flatMap(\.frame.encoded), "\(corpus)/FuzzFrames/\(name)")
         }
+        for (name, frame) in try FileConversation.frames() { try write(frame, "\(corpus)/FuzzFileMessages/\(name)") }
     }
 
     private static func write(_ bytes: [UInt8], _ path: String) throws {

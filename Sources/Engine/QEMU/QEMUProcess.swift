@@ -73,7 +73,9 @@ final class QEMUProcess: Sendable {
         let result = await withCheckedContinuation { continuation in
             do throws(SystemError) {
                 try DedicatedThread.start {
-                    let started = Result { () throws(EngineError) in try launch(jail, control, messages, first, patience) }
+                    let started = Result { () throws(EngineError) in
+                        try launch(jail, control, messages, first, patience)
+                    }
                     continuation.resume(returning: started.map { ($0.0, $0.1) })
                     if case .success(let (process, _, loop)) = started { loop.run(process) }
                 }
@@ -109,7 +111,8 @@ final class QEMUProcess: Sendable {
     ///   - descriptor: one that the command speaks of.
     ///   - ending: the event that tells of the work's end, for a command that only begins it.
     func execute(
-        _ command: String, _ arguments: String = "{}", passing descriptor: Descriptor? = nil, until ending: String? = nil
+        _ command: String, _ arguments: String = "{}", passing descriptor: Descriptor? = nil,
+        until ending: String? = nil
     ) async throws(EngineError) {
         let result = await withCheckedContinuation { continuation in
             let pending = Pending(
@@ -218,7 +221,9 @@ extension QEMUProcess {
             engine.sendOutgoing()
             guard let bytes = read(engine.control) else { return false }
             let commands = engine.state.withLock { $0.lastID }
-            guard let complete = lines.lines(bytes, commands: commands) else { return stop(engine, "broke the control protocol") }
+            guard let complete = lines.lines(bytes, commands: commands) else {
+                return stop(engine, "broke the control protocol")
+            }
             for line in complete {
                 switch QMPMessage(line) {
                 case nil: return stop(engine, "broke the control protocol")

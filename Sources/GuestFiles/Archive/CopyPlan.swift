@@ -72,7 +72,9 @@ public struct CopyPlan: Equatable, Sendable {
             directory = path
             name = source.isContent ? Array(".".utf8) : source.name
         case .other:
-            guard !isDirectory else { throw .archive("\(shown) is there and not a directory; a directory cannot replace it") }
+            guard !isDirectory else {
+                throw .archive("\(shown) is there and not a directory; a directory cannot replace it")
+            }
             guard !parts.mustBeDirectory else { throw .archive("\(shown) is not a directory") }
             (directory, name) = (Self.parent(of: parts.path), parts.name)
         case .nothing:

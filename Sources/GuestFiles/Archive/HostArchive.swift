@@ -44,7 +44,9 @@ public enum HostArchive {
 
     /// Whether a source on the host is a directory; a link is one only when the path ends with a slash.
     /// - Throws: ``GuestFilesError/host(_:)`` when there is nothing.
-    public static func isDirectory(_ source: CopyPlan.Source, followsLinks: Bool = false) throws(GuestFilesError) -> Bool {
+    public static func isDirectory(_ source: CopyPlan.Source, followsLinks: Bool = false) throws(GuestFilesError)
+        -> Bool
+    {
         var status = stat()
         let path = source.path.map { CChar(bitPattern: $0) } + [0]
         let result = followsLinks || source.mustBeDirectory ? stat(path, &status) : lstat(path, &status)
@@ -72,7 +74,8 @@ public enum HostArchive {
             // A link that is followed is replaced by where it leads to.
             let path = followsLinks ? try real(source.path) : source.path
             let slash = path.lastIndex(of: UInt8(ascii: "/"))
-            let parent: [UInt8] = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
+            let parent: [UInt8] =
+                slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
             let last = Array(path[(slash.map { $0 + 1 } ?? 0)...])
             return TreeArchiver(of: last, in: try OpenFile.open(parent, O_RDONLY | O_DIRECTORY), named: name)
         } catch {
@@ -92,7 +95,9 @@ public enum HostArchive {
     /// - Returns: the archive is given to ``TreeExtractor/write(_:)``, and ended by ``TreeExtractor/finish()``;
     ///   ``TreeExtractor/notices`` says what was left out. Its errors are ``FileCallError``.
     /// - Throws: ``GuestFilesError/host(_:)`` when the directory cannot be opened.
-    public static func unpack(into directory: [UInt8], _ options: Options = Options()) throws(GuestFilesError) -> TreeExtractor {
+    public static func unpack(into directory: [UInt8], _ options: Options = Options()) throws(GuestFilesError)
+        -> TreeExtractor
+    {
         do throws(FileCallError) {
             return TreeExtractor(
                 into: try OpenFile.open(directory, O_RDONLY | O_DIRECTORY),

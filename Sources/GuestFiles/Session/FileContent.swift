@@ -90,7 +90,11 @@ public struct DirectoryContents: AsyncSequence, Sendable {
             guard !isOver else { return nil }
             do {
                 let handle: UInt32
-                if let open = self.handle { handle = open } else { handle = try await session.open(.openDirectory(path)).handle }
+                if let open = self.handle {
+                    handle = open
+                } else {
+                    handle = try await session.open(.openDirectory(path)).handle
+                }
                 self.handle = handle
                 guard case .entries(let entries) = try await session.call(.nextEntries(handle)) else {
                     throw await session.unexpected()

@@ -26,7 +26,9 @@ extension FileSession {
     }
 
     /// The entries of a directory, fetched as they are asked for, in the order of the file system.
-    public nonisolated func entries(of path: GuestPath) -> DirectoryContents { DirectoryContents(session: self, path: path) }
+    public nonisolated func entries(of path: GuestPath) -> DirectoryContents {
+        DirectoryContents(session: self, path: path)
+    }
 
     /// All entries of a directory, sorted by the bytes of their names.
     /// - Parameter limit: more entries than this throw ``GuestFilesError/tooLong(limit:)``.
@@ -92,7 +94,9 @@ extension FileSession {
     }
 
     /// Sets the permission bits, 0...0o7777, of what a path leads to.
-    public func setMode(_ path: GuestPath, _ mode: UInt16) async throws { try await perform(.setMode(path, mode & 0o7777)) }
+    public func setMode(_ path: GuestPath, _ mode: UInt16) async throws {
+        try await perform(.setMode(path, mode & 0o7777))
+    }
 
     /// Sets owner and group: names in the image's user database or decimal numbers; an empty one stays as it is.
     public func setOwner(

@@ -90,7 +90,9 @@ public actor FileSession {
             }
         case .waited, .abandoned, nil: throw end ?? .closed("")
         }
-        if case .failed(let failure) = response { throw GuestFilesError.failed(code: failure.code, message: failure.message) }
+        if case .failed(let failure) = response {
+            throw GuestFilesError.failed(code: failure.code, message: failure.message)
+        }
         return response
     }
 

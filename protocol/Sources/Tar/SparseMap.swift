@@ -23,7 +23,9 @@ public struct SparseMap: Sendable {
     public init() {}
 
     /// Adds a piece.
-    public mutating func append(offset: Int64, length: Int64) { segments.append(Segment(offset: offset, length: length)) }
+    public mutating func append(offset: Int64, length: Int64) {
+        segments.append(Segment(offset: offset, length: length))
+    }
 
     /// Whether the pieces stand in order inside the file and hold `stored` bytes together.
     public func isValid(stored: Int64) -> Bool {

@@ -10,7 +10,9 @@ public enum TarError: Error, Equatable, Sendable {
     case limit(String, name: String?)
 
     /// An error about an entry or a key of a header, whose name is foreign.
-    init(entry name: some Collection<UInt8>, _ reason: String) { self = .entry(name: Array(name.prefix(1000)), reason: reason) }
+    init(entry name: some Collection<UInt8>, _ reason: String) {
+        self = .entry(name: Array(name.prefix(1000)), reason: reason)
+    }
 
     /// A bound that is exceeded.
     init(limit what: String, name: String? = nil) { self = .limit(what, name: name) }

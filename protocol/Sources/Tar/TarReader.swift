@@ -225,7 +225,8 @@ public struct TarReader: Sendable {
     // MARK: Entries
 
     private mutating func beginEntry(_ header: TarHeader) throws(TarError) {
-        let name = local.sparseName ?? local.path ?? longName
+        let name =
+            local.sparseName ?? local.path ?? longName
             ?? (header.prefix.isEmpty ? Array(header.name) : Array(header.prefix) + [EntryPath.slash] + header.name)
         var entry = TarEntry(name: name, kind: .file, mode: 0)
         entry.mode = UInt16(
@@ -279,12 +280,14 @@ public struct TarReader: Sendable {
     }
 
     private func device(_ header: TarHeader, _ name: [UInt8]) throws(TarError) -> (UInt32, UInt32) {
-        let major = if let number = local.deviceMajor { number } else {
-            try number("device") { () throws(TarNumber.Invalid) in try header.deviceMajor() }
-        }
-        let minor = if let number = local.deviceMinor { number } else {
-            try number("device") { () throws(TarNumber.Invalid) in try header.deviceMinor() }
-        }
+        let major =
+            if let number = local.deviceMajor { number } else {
+                try number("device") { () throws(TarNumber.Invalid) in try header.deviceMajor() }
+            }
+        let minor =
+            if let number = local.deviceMinor { number } else {
+                try number("device") { () throws(TarNumber.Invalid) in try header.deviceMinor() }
+            }
         // What Linux's numbers of devices can be.
         guard (0...0xfff).contains(major), (0...0xfffff).contains(minor) else {
             throw TarError(entry: name, "Linux has no device \(major):\(minor)")

@@ -7,7 +7,9 @@ public final class DirectoryReader {
     /// Reads from the start of an open directory.
     public init(_ file: OpenFile) throws(FileCallError) {
         // A description of its own: the position is not shared.
-        let number = try FileCallError.check("open a directory") { openat(file.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        let number = try FileCallError.check("open a directory") {
+            openat(file.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        }
         guard let opened = fdopendir(number) else {
             let code = errno
             close(number)
@@ -28,7 +30,9 @@ public final class DirectoryReader {
             }
             // The kernel ends a name with NUL within the record it wrote.
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: UInt8.self, capacity: 256) { Array(UnsafeBufferPointer(start: $0, count: strnlen($0, 256))) }
+                $0.withMemoryRebound(to: UInt8.self, capacity: 256) {
+                    Array(UnsafeBufferPointer(start: $0, count: strnlen($0, 256)))
+                }
             }
             if name != [UInt8(ascii: ".")] && name != [UInt8(ascii: "."), UInt8(ascii: ".")] { return name }
         }

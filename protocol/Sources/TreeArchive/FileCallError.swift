@@ -21,7 +21,8 @@ public struct FileCallError: Error, Hashable, Sendable, CustomStringConvertible 
         if !detail.isEmpty { return "cannot \(attempt): \(detail)" }
         var text = [CChar](repeating: 0, count: 256)
         guard strerror_r(code, &text, text.count) == 0 else { return "cannot \(attempt): error \(code)" }
-        return "cannot \(attempt): \(String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))"
+        return
+            "cannot \(attempt): \(String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))"
     }
 
     /// Runs a call again while a signal interrupts it.

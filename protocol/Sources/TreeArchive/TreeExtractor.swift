@@ -113,7 +113,8 @@ public final class TreeExtractor {
 
     /// The clean form of a name.
     private func clean(_ name: [UInt8]) throws(FileCallError) -> [UInt8] {
-        let leadsOut = name.first == EntryPath.slash
+        let leadsOut =
+            name.first == EntryPath.slash
             || name.split(separator: EntryPath.slash).contains { $0.elementsEqual("..".utf8) }
         guard !leadsOut else { throw refused(name, "the name leads out of the directory") }
         return try archived { () throws(TarError) in
@@ -139,7 +140,8 @@ public final class TreeExtractor {
         var directory = root
         for component in parent.split(separator: EntryPath.slash) {
             let component = Array(component)
-            do throws(FileCallError) { directory = try directory.open(component, files_open_path | O_DIRECTORY) } catch {
+            do throws(FileCallError) { directory = try directory.open(component, files_open_path | O_DIRECTORY) } catch
+            {
                 guard error.code == ENOENT else { throw inTheWay(parent, error) }
                 try FileCallError.check("make the directory \(FileCallError.text(parent))") {
                     mkdirat(directory.number, cText(component), 0o755)
@@ -209,7 +211,9 @@ public final class TreeExtractor {
         _ path: [UInt8], _ directory: OpenFile, _ name: [UInt8], _ entry: TarEntry
     ) throws(FileCallError) {
         if mkdirat(directory.number, cText(name), 0o700) == 0 { return try remember(path, entry) }
-        guard errno == EEXIST else { throw FileCallError("make the directory \(FileCallError.text(path))", code: errno) }
+        guard errno == EEXIST else {
+            throw FileCallError("make the directory \(FileCallError.text(path))", code: errno)
+        }
         do throws(FileCallError) { _ = try directory.open(name, files_open_path | O_DIRECTORY) } catch {
             throw inTheWay(path, error)
         }
@@ -296,7 +300,8 @@ public final class TreeExtractor {
                 notice(entry.name, "the attribute \(FileCallError.text(attribute.name)) cannot be set")
             }
         }
-        if case .symbolicLink = entry.kind {} else {
+        if case .symbolicLink = entry.kind {
+        } else {
             let mode = policy.keepsSpecialBits ? entry.mode : entry.mode & 0o777
             try FileCallError.check(attempt) { chmod(file.procPath, mode_t(mode)) }
         }

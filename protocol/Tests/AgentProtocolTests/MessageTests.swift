@@ -8,7 +8,7 @@ struct MessageTests {
         mac: [2, 0, 0, 0, 0, 1], addresses: ["192.0.2.7/24", "2001:db8::7/64"], imageDisk: "i", upperDisk: "u",
         mounts: [.init(type: "tmpfs", source: "tmpfs", target: "/mnt", options: "size=1m", readOnly: true)],
         environment: ["A=1", "B=ü"], limits: .init(processes: 7, openFiles: 9))
-    static let confirmation = Confirmation(
+    static let confirmation = AgentProtocol.Confirmation(
         hostName: "box", machineID: "0123456789abcdef", bootID: "01234567-89ab-cdef-0123-456789abcdef",
         mac: [2, 0, 0, 0, 0, 1], wallClock: 1_764_000_000_223_456_789,
         addresses: ["192.0.2.7/24", "2001:db8::7/64"])
@@ -22,7 +22,7 @@ struct MessageTests {
         .start(stream: .max, ProcessSpecification(arguments: ["true"])),
         .data(stream: 2, [1, 2, 3]), .data(stream: 2, []), .end(stream: 3), .credit(stream: 4, .output, 5),
         .credit(stream: 4, .error, .max), .signal(stream: 5, 15), .resize(stream: 6, .init(rows: 1, columns: 65535)),
-        .setClock(1_764_000_000_123_456_789), .shutdown,
+        .setClock(1_764_000_000_123_456_789), .shutdown(graceMilliseconds: 9), .measure,
     ]
     static let guestMessages: [GuestMessage] = [
         .ready(version: 1), .configured(confirmation), .refused("no disk"), .started(stream: 1, pid: 42),
@@ -128,16 +128,29 @@ struct MessageTests {
         #expect(Self.confirmation.confirms(Self.configuration) == nil)
     }
 
-    @Test(
-        "a machine that is not all of what it was told to be does not confirm",
-        arguments: [
-            { $0.hostName = "other" }, { $0.machineID = "" }, { $0.mac[5] = 2 }, { $0.addresses = [] },
-            { $0.bootID = "" }, { $0.bootID = "01234567-89AB-cdef-0123-456789abcdef" },
-            { $0.bootID += "-" }, { $0.wallClock -= 100_000_001 }, { $0.wallClock += 121_000_000_000 },
-        ] as [@Sendable (inout Confirmation) -> Void])
-    func unconfirmed(_ change: @Sendable (inout Confirmation) -> Void) {
+    /// One thing that a machine confirms wrongly.
+    enum Flaw: CaseIterable {
+        case hostName, machineID, mac, addresses, noBootID, upperCaseBootID, longBootID, earlyClock, lateClock
+
+        func apply(to confirmation: inout AgentProtocol.Confirmation) {
+            switch self {
+            case .hostName: confirmation.hostName = "other"
+            case .machineID: confirmation.machineID = ""
+            case .mac: confirmation.mac = [2, 0, 0, 0, 0, 2]
+            case .addresses: confirmation.addresses = []
+            case .noBootID: confirmation.bootID = ""
+            case .upperCaseBootID: confirmation.bootID = "01234567-89AB-cdef-0123-456789abcdef"
+            case .longBootID: confirmation.bootID += "-"
+            case .earlyClock: confirmation.wallClock -= 100_000_001
+            case .lateClock: confirmation.wallClock += 121_000_000_000
+            }
+        }
+    }
+
+    @Test("a machine that is not all of what it was told to be does not confirm", arguments: Flaw.allCases)
+    func unconfirmed(_ flaw: Flaw) {
         var confirmation = Self.confirmation
-        change(&confirmation)
+        flaw.apply(to: &confirmation)
         #expect(confirmation.confirms(Self.configuration) != nil)
     }
 

@@ -39,6 +39,7 @@ public final class Agent {
         reaper = try Reaper(loop: loop)
         port = try HostPort(try Boot.openPort(named: "agent"), loop: loop)
         machine = try PreparedMachine()
+        Rehearsal.run()
         port.send(.ready(version: ProtocolVersion.current))
     }
 

@@ -37,7 +37,9 @@ struct PreparedMachine {
 
     /// The disk with this serial number.
     func disk(_ serial: String) throws(AgentError) -> BlockDevice {
-        guard let disk = disks[serial] else { throw .refused("the machine has no disk with the serial number \(serial)") }
+        guard let disk = disks[serial] else {
+            throw .refused("the machine has no disk with the serial number \(serial)")
+        }
         return disk
     }
 

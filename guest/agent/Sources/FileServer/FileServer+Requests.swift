@@ -46,7 +46,9 @@ extension FileServer {
         case .move(let path, let newPath, let replaces): try move(path, to: newPath, replaces: replaces)
         case .copy(let path, let newPath, let replaces):
             try TreeCopy.copy(try tree.place(of: path), to: try tree.place(of: newPath), replaces: replaces)
-        case .remove(let path, let recursive): try TreeRemoval.remove(try tree.place(of: path), recursive: recursive)
+        case .remove(let path, let recursive):
+            let place = try tree.place(of: path)
+            try TreeRemoval.remove(place.name, in: place.directory, recursive: recursive)
         case .truncate(let path, let length):
             let file = try tree.openFile(path, O_WRONLY)
             guard let length = Int64(exactly: length) else { throw FileCallError("set the length", code: EFBIG) }
@@ -126,7 +128,7 @@ extension FileServer {
         } catch {
             guard error.code == EXDEV else { throw error }
             try TreeCopy.copy(old, to: new, replaces: replaces)
-            try TreeRemoval.remove(old, recursive: true)
+            try TreeRemoval.remove(old.name, in: old.directory, recursive: true)
         }
     }
 }

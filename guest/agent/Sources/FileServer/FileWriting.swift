@@ -94,7 +94,9 @@ final class FileWriting: ByteConsumer {
             _ = fchown(file.number, old.st_uid, old.st_gid)
         }
         do throws(FileCallError) {
-            try FileCallError.check("set its mode") { fchmod(file.number, old.map { $0.st_mode & 0o7777 } ?? mode_t(mode)) }
+            try FileCallError.check("set its mode") {
+                fchmod(file.number, old.map { $0.st_mode & 0o7777 } ?? mode_t(mode))
+            }
         } catch {
             unlinkat(place.directory.number, cText(name), 0)
             throw error

@@ -32,7 +32,8 @@ struct TreeCopy {
         if replaces, status.st_mode & S_IFMT != S_IFDIR {
             if let old = try? target.directory.status(of: target.name) {
                 guard Identity(old) != Identity(status) else {
-                    throw FileCallError("copy \(FileCallError.text(source.name))", code: EINVAL, detail: "it is the same file")
+                    throw FileCallError(
+                        "copy \(FileCallError.text(source.name))", code: EINVAL, detail: "it is the same file")
                 }
             }
             // A directory does not give way.
@@ -54,7 +55,9 @@ struct TreeCopy {
                 let directory = directories.last ?? target.directory
                 let name = entry.path.isEmpty ? target.name : entry.name
                 guard Identity(entry.status) != made else {
-                    throw FileCallError("copy \(FileCallError.text(source.name))", code: EINVAL, detail: "the copy would be inside what is copied")
+                    throw FileCallError(
+                        "copy \(FileCallError.text(source.name))", code: EINVAL,
+                        detail: "the copy would be inside what is copied")
                 }
                 guard try copy(entry, to: name, in: directory) else { continue }
                 try walk.descend(into: entry)
@@ -149,7 +152,9 @@ struct TreeCopy {
         let status = entry.status
         let attempt = "keep what \(FileCallError.text(entry.path.isEmpty ? entry.name : entry.path)) is"
         if geteuid() == 0 {
-            try FileCallError.check(attempt) { fchownat(copy.number, "", status.st_uid, status.st_gid, files_empty_path) }
+            try FileCallError.check(attempt) {
+                fchownat(copy.number, "", status.st_uid, status.st_gid, files_empty_path)
+            }
         }
         let original = try entry.parent.open(entry.name, files_open_path)
         for name in try ExtendedAttributeList.names(of: original) {

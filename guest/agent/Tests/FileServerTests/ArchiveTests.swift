@@ -48,7 +48,8 @@ struct ArchiveTests {
     @Test("GNU tar and bsdtar unpack what comes out as it was", arguments: ["tar --xattrs -xpf", "bsdtar -xpf"])
     func out(_ tar: String) throws {
         try served.shell(Self.tree)
-        let archive = try served.bytes(of: .openArchive(at("/t"), name: Array(".".utf8), followsLinks: false), piece: 1000)
+        let archive = try served.bytes(
+            of: .openArchive(at("/t"), name: Array(".".utf8), followsLinks: false), piece: 1000)
         #expect(archive.count % 10_240 == 0)
         try save(archive, "a.tar")
         try served.shell("mkdir outside/x && cd outside/x && \(tar) ../a.tar")
@@ -58,7 +59,8 @@ struct ArchiveTests {
     @Test(
         "what GNU tar and bsdtar pack is unpacked as it was",
         arguments: [
-            "tar --format=pax --xattrs", "tar --format=gnu", "tar --format=posix --sparse --xattrs", "tar --format=gnu --sparse",
+            "tar --format=pax --xattrs", "tar --format=gnu", "tar --format=posix --sparse --xattrs",
+            "tar --format=gnu --sparse",
             "bsdtar --format=pax", "bsdtar --format=gnutar",
         ])
     func into(_ tar: String) throws {
@@ -76,7 +78,9 @@ struct ArchiveTests {
     @Test("what comes out goes in again, a file alone as well as a tree, and links are followed when asked")
     func roundTrip() throws {
         try served.shell(Self.tree + "; mkdir root/u; ln -s t/file root/link")
-        for (path, name, follows) in [("/t", "tree", false), ("/t/file", "one", false), ("/link", "two", true), ("/link", "three", false)] {
+        for (path, name, follows) in [
+            ("/t", "tree", false), ("/t/file", "one", false), ("/link", "two", true), ("/link", "three", false),
+        ] {
             let archive = try served.bytes(of: .openArchive(at(path), name: Array(name.utf8), followsLinks: follows))
             try served.write(archive, to: .extractArchive(at("/u"), ExtractOptions(keepsOwners: geteuid() == 0)))
         }
@@ -107,8 +111,11 @@ struct ArchiveTests {
 
     @Test("a directory that is there keeps what it is; a link in its place is not followed")
     func existing() throws {
-        try served.shell("mkdir -p root/u/etc outside/target t/etc t/lib; chmod 711 root/u/etc; chmod 700 t/etc; echo x >t/etc/new; echo y >t/lib/so")
-        try served.shell("tar -C t -cf outside/a.tar etc; tar -C t -cf outside/b.tar lib; ln -s \(served.outside)/target root/u/lib")
+        try served.shell(
+            "mkdir -p root/u/etc outside/target t/etc t/lib; chmod 711 root/u/etc; chmod 700 t/etc; echo x >t/etc/new; echo y >t/lib/so"
+        )
+        try served.shell(
+            "tar -C t -cf outside/a.tar etc; tar -C t -cf outside/b.tar lib; ln -s \(served.outside)/target root/u/lib")
         let options = ExtractOptions(keepsOwners: false)
         try served.write(try load("\(served.outside)/a.tar"), to: .extractArchive(at("/u"), options))
         #expect(served.text("u/etc/new") == "x\n")

@@ -52,7 +52,7 @@ struct HostilePathTests {
         #expect(ServedTree.text("\(served.outside)/secret") == "secret\n")
     }
 
-    @Test("a fifo is neither waited for nor read or written", .timeLimit(.minutes(1)))
+    @Test("a fifo is neither waited for nor read or written", .timeLimit(.minutes(5)))
     func fifo() throws {
         mkfifo("\(served.path)/fifo", 0o644)
         #expect(try served.code(.openFile(at("fifo"), offset: 0, length: 1)) == EINVAL)
@@ -65,7 +65,9 @@ struct HostilePathTests {
         #expect(status.kind == .fifo)
     }
 
-    @Test("the root itself, `.` and `..` are not renamed, replaced or removed", arguments: ["/", "//", ".", "a/..", "a/."])
+    @Test(
+        "the root itself, `.` and `..` are not renamed, replaced or removed",
+        arguments: ["/", "//", ".", "a/..", "a/."])
     func noName(_ path: String) throws {
         mkdir("\(served.path)/a", 0o755)
         #expect(try served.code(.remove(at(path), recursive: true)) == EBUSY)
@@ -96,7 +98,9 @@ struct HostilePathTests {
     func handles() throws {
         try served.make("file", "x")
         let handle = try served.open(.openFile(at("file"), offset: 0, length: 1))
-        for request in [FileRequest.write(handle, [1]), .finish(handle + 100), .nextEntries(handle), .close(999), .nextEvents(1)] {
+        for request in [
+            FileRequest.write(handle, [1]), .finish(handle + 100), .nextEntries(handle), .close(999), .nextEvents(1),
+        ] {
             #expect(try served.code(request) == EBADF)
         }
         try served.ask(.close(handle))
@@ -113,7 +117,9 @@ struct HostilePathTests {
         #expect(try served.code(.openFile(at("file"), offset: 0, length: 1)) == 0)
     }
 
-    @Test("bytes that are no request end the session", arguments: [[0, 0, 0, 0], [255, 255, 255, 255], [6, 0, 0, 0, 1, 0, 0, 0, 200, 0]])
+    @Test(
+        "bytes that are no request end the session",
+        arguments: [[0, 0, 0, 0], [255, 255, 255, 255], [6, 0, 0, 0, 1, 0, 0, 0, 200, 0]])
     func nonsense(_ bytes: [UInt8]) throws {
         try served.sendRaw(bytes)
         #expect(throws: ServedTree.Silence.self) { try served.response(to: 1) }

@@ -92,7 +92,9 @@ struct OperationTests {
                 let file = Glibc.open(path, O_RDONLY | O_CLOEXEC)
                 var bytes = [UInt8](repeating: 0, count: size + 1)
                 var count = 0
-                while case let got = bytes[count...].withUnsafeMutableBytes({ Glibc.read(file, $0.baseAddress, $0.count) }),
+                while case let got = bytes[count...].withUnsafeMutableBytes({
+                    Glibc.read(file, $0.baseAddress, $0.count)
+                }),
                     got > 0
                 { count += got }
                 close(file)
@@ -149,7 +151,8 @@ struct OperationTests {
 
     @Test("holes of a file stay holes in its copy")
     func sparseCopy() throws {
-        try served.shell("truncate -s 64M root/sparse && printf end | dd of=root/sparse bs=1 seek=33554432 conv=notrunc")
+        try served.shell(
+            "truncate -s 64M root/sparse && printf end | dd of=root/sparse bs=1 seek=33554432 conv=notrunc")
         try served.ask(.copy(at("sparse"), to: at("copy"), replaces: false))
         let (original, copy) = (try served.status("sparse"), try served.status("copy"))
         #expect(copy.st_size == original.st_size && copy.st_blocks <= original.st_blocks + 8)

@@ -55,7 +55,7 @@ final class ServedTree: @unchecked Sendable {
         close(responses)
         if let base = try? OpenFile.open(Array("/tmp".utf8), O_RDONLY | O_DIRECTORY) {
             let name = Array(self.base.utf8.dropFirst("/tmp/".utf8.count))
-            try? TreeRemoval.remove(.init(directory: base, name: name), recursive: true)
+            try? TreeRemoval.remove(name, in: base, recursive: true)
         }
     }
 
@@ -88,7 +88,9 @@ final class ServedTree: @unchecked Sendable {
     func sendRaw(_ bytes: [UInt8]) throws {
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(requests, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(requests, $0.baseAddress.map { $0 + done }, $0.count - done)
+            }
             guard count > 0 else { throw Silence() }
             done += count
         }

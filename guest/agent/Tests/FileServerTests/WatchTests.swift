@@ -4,7 +4,7 @@ import Testing
 
 @testable import FileServer
 
-@Suite("Watching files", .timeLimit(.minutes(1)))
+@Suite("Watching files", .timeLimit(.minutes(5)))
 struct WatchTests {
     private let served: ServedTree
 
@@ -52,7 +52,8 @@ struct WatchTests {
     @Test("a tree that is made while it is watched is told whole, however fast it grows")
     func newTree() throws {
         let handle = try served.open(.watch(.root, recursive: true))
-        try served.shell("for i in $(seq 30); do mkdir -p root/t$i/a/b/c && touch root/t$i/a/b/c/file; done; touch root/end")
+        try served.shell(
+            "for i in $(seq 30); do mkdir -p root/t$i/a/b/c && touch root/t$i/a/b/c/file; done; touch root/end")
         let told = Set(try events(of: handle, until: created("end")))
         for number in 1...30 {
             for path in ["t\(number)", "t\(number)/a", "t\(number)/a/b", "t\(number)/a/b/c", "t\(number)/a/b/c/file"] {
@@ -65,7 +66,8 @@ struct WatchTests {
     func movedDirectory() throws {
         try served.shell("mkdir -p root/old/deep outside/in/deep")
         let handle = try served.open(.watch(.root, recursive: true))
-        try served.shell("mv root/old root/new; touch root/new/deep/file; mv root/new outside/gone; touch outside/gone/deep/x")
+        try served.shell(
+            "mv root/old root/new; touch root/new/deep/file; mv root/new outside/gone; touch outside/gone/deep/x")
         try served.shell("mv outside/in root/in; touch root/in/deep/file; touch root/end")
         let lines = try events(of: handle, until: created("end"))
         #expect(lines.contains("old > new") && lines.contains("+ new/deep/file") && lines.contains("- new"))

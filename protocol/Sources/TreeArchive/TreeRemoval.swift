@@ -1,11 +1,10 @@
 import Glibc
-import TreeArchive
 
 /// Removes files and trees without following a link.
-enum TreeRemoval {
-    /// Removes what is at a place; a directory that is not empty only when `recursive`.
-    static func remove(_ place: GuestTree.Place, recursive: Bool) throws(FileCallError) {
-        var walk = TreeWalk(of: place.name, in: place.directory)
+public enum TreeRemoval {
+    /// Removes what has a name in a directory; a directory that is not empty only when `recursive`.
+    public static func remove(_ name: [UInt8], in directory: OpenFile, recursive: Bool) throws(FileCallError) {
+        var walk = TreeWalk(of: name, in: directory)
         while let step = try walk.next() {
             switch step {
             case .entry(let entry) where !entry.isDirectory: try unlink(entry, 0)
