@@ -11,7 +11,7 @@ import Testing
             // The tests' homes are copied, so that a mount can take the place of one that holds an image.
             let mounted = try await home.host(
                 """
-                truncate -s 192M disk && mke2fs -q -F -t ext4 -m 0 disk && mv home kept && mkdir home &&
+                truncate -s 192M disk && mke2fs -q -F -t ext4 -b 4096 -m 0 disk && mv home kept && mkdir home &&
                 mount -o loop disk home && cp -a kept/. home/
                 """)
             try #require(mounted.status == 0, "\(mounted.error)")

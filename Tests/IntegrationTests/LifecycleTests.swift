@@ -77,7 +77,12 @@ import Testing
     @Test("a sandbox is stopped when its time is over, and when it was idle; a busy one is never idle")
     func time() async throws {
         try await TestHome.with { home in
-            let short = try await home.create("short", ["--max-duration", "100ms"])
+            let made = try await home.sandpiper(
+                "create", "--no-start", "--name", "short", "--max-duration", "100ms", "busybox")
+            #expect(made.status == 0, "\(made.error)")
+            let short = try home.directory("short")
+            // Its time may be over before it is ready.
+            _ = try await home.sandpiper("start", "short")
             try await short.wait(for: .stopped)
             #expect(short.currentLife().reason?.contains("--max-duration") == true)
             let idle = try await home.create("idle", ["--idle-timeout", "300ms"])
@@ -160,12 +165,12 @@ import Testing
             try await sandbox.wait { $0.status == .running && $0.restarts == 1 }
             #expect(try await home.exec("lasting", "echo again").output == "again\n")
             // Without an engine there is nothing to start: the pauses between the tries grow.
-            try FileTree.rename("\(home.path)/images", to: "\(home.path)/away")
+            try FileTree.rename("\(home.path)/store", to: "\(home.path)/away")
             try home.engine("lasting").kill()
             try await sandbox.wait { $0.restarts == 3 }
             #expect(try await home.sandpiper("stop", "lasting").status == 0)
             #expect(sandbox.currentLife().status == .stopped)
-            try FileTree.rename("\(home.path)/away", to: "\(home.path)/images")
+            try FileTree.rename("\(home.path)/away", to: "\(home.path)/store")
             #expect(try await home.sandpiper("start", "lasting").status == 0)
             // What it had is there although its supervisor dies between two machines.
             #expect(FileTree.exists(sandbox.upperDisk))
