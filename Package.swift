@@ -132,6 +132,10 @@ let package = Package(
                 "SandboxState", "TextLayout", argumentParser,
             ],
             swiftSettings: strict),
+        // The examples are packages of their own for their readers, and built and run here by the tests.
+        .executableTarget(
+            name: "RunPython", dependencies: ["Sandpiper"], path: "Examples/RunPython/Sources/RunPython",
+            swiftSettings: strict),
         // Tests
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the programs of Examples/ and runs them in a home of their own, each against what it is to print.
+# Runs the programs of Examples/, which the tests' build has built, in a home of their own, each against what it is to print.
 #
 #   examples.sh EXECUTABLES IMAGES    the folder that holds the executables, and the one that holds the images
 set -euo pipefail
@@ -12,7 +12,7 @@ trap 'rm -rf "$stage"' EXIT
 export SANDPIPER_HOME=$stage/home SANDPIPER_EXECUTABLES=$executables
 
 "$executables/sandpiper-image" load "$images/python.tar" >"$stage/log" || { cat "$stage/log" >&2; exit 1; }
-swift run --quiet --package-path "$here/Examples/RunPython" --scratch-path "$here/.build-examples" RunPython python | tee "$stage/output"
+"$(swift build --package-path "$here" --show-bin-path)/RunPython" python | tee "$stage/output"
 diff - "$stage/output" <<'EXPECTED'
 result: 42
 stream: got one

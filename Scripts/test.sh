@@ -57,6 +57,9 @@ suite 'agent protocol' swift test --disable-xctest --package-path protocol
 suite 'guest agent' swift test --disable-xctest --package-path guest/agent
 suite "host, as $(id -un)" swift test --disable-xctest
 
+printf '\n== examples\n'
+if Scripts/examples.sh "$executables" "$images"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+
 if [ "$(id -u)" = 0 ]; then
   # The user can read neither our home nor perhaps this folder: what the suite needs is copied to where it can.
   bundle=$(swift build --show-bin-path)
