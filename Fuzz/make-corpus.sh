@@ -133,6 +133,7 @@ log("one-file", b"", file(0, (1, b"hello\n"), (2, b"warning\n"), (3, b"0")))
 log("two-files", file(0, (1, b"a"), (1, b"b")), file(2, (1, b"c"), (3, b"137")))
 log("missed", file(40, (1, b"late")), file(41))
 log("gap", file(0, (1, b"early")), file(9, (2, b"late")))
+log("highest", file(2**64 - 1, (1, b"last")), file(9, (2, b"first")))
 END
 
 # Documents of images.

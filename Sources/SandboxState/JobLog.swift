@@ -160,12 +160,13 @@ public struct JobLogReader {
                 UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
             )
         }
-        guard length <= JobLog.longest, let channel = JobLog.Channel(rawValue: header[8]) else {
+        // No log has that many records, and numbers that started again at 0 would be taken for older ones.
+        guard length <= JobLog.longest, let channel = JobLog.Channel(rawValue: header[8]), next < .max else {
             throw SystemError("read", path, number: EBADMSG)
         }
         guard let text = try Self.bytes(file, Int(length), at: offset + Int64(JobLog.headerSize)) else { return nil }
         offset += Int64(JobLog.headerSize) + Int64(length)
-        next &+= 1
+        next += 1
         return Record(time: time, channel: channel, bytes: text)
     }
 
