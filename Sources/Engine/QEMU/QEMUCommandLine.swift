@@ -136,7 +136,8 @@ struct QEMUCommandLine {
             format = #""driver":"vmdk""#
             arguments += ["-blockdev", blockDevice(node, format, access, file: set(joined))]
         }
-        arguments += ["-device", "virtio-blk-device,drive=\(node),serial=\(disk.serial)"]
+        // On a full disk of the host the guest sees an error, where QEMU would rather stop its processors for good.
+        arguments += ["-device", "virtio-blk-device,drive=\(node),serial=\(disk.serial),rerror=report,werror=report"]
     }
 
     private func blockDevice(_ node: String, _ format: String, _ access: String, file: String) -> String {
