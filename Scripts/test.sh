@@ -28,11 +28,13 @@ trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+limited() { timeout --foreground --kill-after=10 "$limit" "$@"; }
+
 passed=0 failed=0
 suite() { # name, command…: runs a suite and counts its tests
   local name=$1 status=0 good bad; shift
   printf '\n== %s\n' "$name"
-  timeout --foreground --kill-after=10 "$limit" "$@" </dev/null 2>&1 | tee "$stage/log" | grep -v --line-buffered '^◇' ||
+  "$@" </dev/null 2>&1 | tee "$stage/log" | grep -v --line-buffered '^◇' ||
     status=${PIPESTATUS[0]}
   good=$(grep -cE '^✔ Test .* passed after' "$stage/log" || true)
   bad=$(grep -cE '^✘ Test .* failed after' "$stage/log" || true)
@@ -53,9 +55,15 @@ mkdir "$stage/home" "$stage/tmp"
 export SANDPIPER_TEST_EXECUTABLES=$executables SANDPIPER_TEST_IMAGES=$images
 export SANDPIPER_KERNEL=$executables/guest/vmlinux SANDPIPER_INITRAMFS=$executables/guest/initramfs.cpio
 export SANDPIPER_HOME=$stage/home TMPDIR=$stage/tmp
-suite 'agent protocol' swift test --disable-xctest --package-path protocol
-suite 'guest agent' swift test --disable-xctest --package-path guest/agent
-suite "host, as $(id -un)" swift test --disable-xctest
+suite 'agent protocol' limited swift test --disable-xctest --package-path protocol
+suite 'guest agent' limited swift test --disable-xctest --package-path guest/agent
+# One after the other: each runs what it has in parallel, and machines of three at once would only wait for each other.
+rooms=(--skip '^(IntegrationTests|SandpiperTests)\.')
+commands=(--filter '^IntegrationTests\.')
+library=(--filter '^SandpiperTests\.')
+suite "rooms, as $(id -un)" limited swift test --disable-xctest "${rooms[@]}"
+suite "commands, as $(id -un)" limited swift test --skip-build --disable-xctest "${commands[@]}"
+suite "library, as $(id -un)" limited swift test --skip-build --disable-xctest "${library[@]}"
 
 printf '\n== examples\n'
 if Scripts/examples.sh "$executables" "$images"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
@@ -82,14 +90,19 @@ if [ "$(id -u)" = 0 ]; then
   user=$name
   chown "$user:" "$open/home" "$open/tmp"
   chmod 700 "$open/home"
-  suite 'host, as a user without privileges' \
+  unprivileged() { # the tests to run: options of the testing library
     setpriv --reuid="$user" --regid="$user" --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs \
-    env --ignore-environment --chdir="$open/home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 USER="$user" \
-    HOME="$open/home" TMPDIR="$open/tmp" SANDPIPER_HOME="$open/home/sandpiper" \
-    SANDPIPER_TEST_EXECUTABLES="$open/executables" SANDPIPER_TEST_IMAGES="$open/images" \
-    SANDPIPER_TEST_SERVERS="$open/servers" \
-    SANDPIPER_KERNEL="$open/executables/guest/vmlinux" SANDPIPER_INITRAMFS="$open/executables/guest/initramfs.cpio" \
-    "$(find "$open/bundle" -name '*.xctest')" --testing-library swift-testing
+      env --ignore-environment --chdir="$open/home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 USER="$user" \
+      HOME="$open/home" TMPDIR="$open/tmp" SANDPIPER_HOME="$open/home/sandpiper" \
+      SANDPIPER_TEST_EXECUTABLES="$open/executables" SANDPIPER_TEST_IMAGES="$open/images" \
+      SANDPIPER_TEST_SERVERS="$open/servers" \
+      SANDPIPER_KERNEL="$open/executables/guest/vmlinux" SANDPIPER_INITRAMFS="$open/executables/guest/initramfs.cpio" \
+      timeout --foreground --kill-after=10 "$limit" \
+      "$(find "$open/bundle" -name '*.xctest')" --testing-library swift-testing "$@"
+  }
+  suite 'rooms, as a user without privileges' unprivileged "${rooms[@]}"
+  suite 'commands, as a user without privileges' unprivileged "${commands[@]}"
+  suite 'library, as a user without privileges' unprivileged "${library[@]}"
   # What the suite started must be gone with it.
   timeout 10 pidwait --uid "$user" || true
   if left=$(ps -o pid=,args= --user "$user") && [ -n "$left" ]; then
