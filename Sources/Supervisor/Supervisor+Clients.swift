@@ -25,35 +25,52 @@ extension Supervisor {
         }
     }
 
-    /// Serves a client whose socket was inherited, until it goes or the session ends.
-    func serve(_ control: Descriptor) async {
-        guard let channel = try? await FrameChannel.frames(control, on: group) else { return }
-        await serve(channel)
+    /// A client's place in the session.
+    struct Seat: Sendable {
+        let client: StreamRouter.ClientID
+        let frames: AsyncStream<Frame>
+    }
+
+    /// Takes a place for a client; `nil` when there are too many.
+    func takeSeat() async -> Seat? {
+        let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
+        return await session.connect(queue).map { Seat(client: $0, frames: frames) }
+    }
+
+    /// Serves a client whose socket was inherited and that has a seat, until it goes or the session ends.
+    func serve(_ control: Descriptor, _ seat: Seat) async {
+        guard let channel = try? await FrameChannel.frames(control, on: group) else {
+            return await session.disconnect(seat.client)
+        }
+        await serve(channel, seat)
     }
 
     private func serve(_ channel: FrameChannel) async {
         // Only processes of the same user, and root, come through the directory's mode; this holds if that is changed.
-        guard await Self.isTrusted(channel.channel) else {
-            try? await channel.channel.close()
+        guard await Self.isTrusted(channel.channel), let seat = await takeSeat() else {
+            try? await channel.executeThenClose { _, _ in }
             return
         }
+        await serve(channel, seat)
+    }
+
+    private func serve(_ channel: FrameChannel, _ seat: Seat) async {
         try? await channel.executeThenClose { inbound, outbound in
-            let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
-            guard let client = await session.connect(queue) else { return }
             await withTaskGroup(of: Void.self) { tasks in
                 tasks.addTask {
-                    do { for try await frame in inbound { try await session.receive(frame, from: client) } } catch {}
+                    do { for try await frame in inbound { try await session.receive(frame, from: seat.client) } } catch
+                    {}
                 }
                 tasks.addTask {
-                    for await frame in frames {
+                    for await frame in seat.frames {
                         do { try await outbound.write(frame) } catch { return }
                     }
                 }
                 await tasks.next()
                 tasks.cancelAll()
             }
-            await session.disconnect(client)
         }
+        await session.disconnect(seat.client)
     }
 
     private static func isTrusted(_ channel: any NIOCore.Channel) async -> Bool {

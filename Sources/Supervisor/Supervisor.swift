@@ -46,9 +46,11 @@ public struct Supervisor: Sendable {
     /// Runs the sandbox to its end, and puts its files into the state they are to be found in. The caller holds the lock.
     /// - Parameter control: the first client, a connected stream socket.
     public func run(client control: Descriptor) async {
+        // Before anything happens that it should hear of.
+        guard let seat = await takeSeat() else { return }
         await withTaskGroup(of: Ending?.self) { tasks in
             tasks.addTask {
-                await serve(control)
+                await serve(control, seat)
                 // A sandbox that goes on without its first client listens for others.
                 return record.endsWithClient ? .abandoned : nil
             }

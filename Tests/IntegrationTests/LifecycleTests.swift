@@ -170,6 +170,8 @@ import Testing
             try await sandbox.wait { $0.restarts == 3 }
             #expect(try await home.sandpiper("stop", "lasting").status == 0)
             #expect(sandbox.currentLife().status == .stopped)
+            // The commands have made an empty one meanwhile.
+            try FileTree.removeTree("\(home.path)/store")
             try FileTree.rename("\(home.path)/away", to: "\(home.path)/store")
             #expect(try await home.sandpiper("start", "lasting").status == 0)
             // What it had is there although its supervisor dies between two machines.

@@ -82,7 +82,7 @@ import Testing
             let outcome = try await home.sandpiper("run", "--timings", "busybox", "echo", "out")
             #expect(outcome.output == "out\n")
             let stages = outcome.errorLines.compactMap { $0.split(separator: " ms  ").last }
-            for stage in ["supervisor started", "engine started", "agent ready", "process started", "process ended"] {
+            for stage in ["supervisor started", "engine started", "configured", "process started", "process ended"] {
                 #expect(stages.contains(Substring(stage)))
             }
         }
