@@ -122,7 +122,8 @@ let package = Package(
         .executableTarget(
             name: "sandpiper-supervisor",
             dependencies: [
-                "Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", "Template", argumentParser,
+                "Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", "Template", "TextLayout",
+                argumentParser,
             ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(

@@ -19,7 +19,7 @@ public struct TemplateStore: Sendable {
     }
 
     /// A template as ``list()`` tells of it.
-    public struct Entry: Sendable, Equatable {
+    public struct Entry: Encodable, Sendable, Equatable {
         /// Its name: 16 hexadecimal digits.
         public var name: String
         /// Virtual processors.

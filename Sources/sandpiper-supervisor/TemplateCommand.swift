@@ -4,6 +4,7 @@ import Glibc
 import LinuxSystem
 import SandboxState
 import Template
+import TextLayout
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -69,37 +70,16 @@ struct TemplateCommand: AsyncParsableCommand {
 
         @Flag(help: "Print JSON.") var json = false
 
-        private struct Line: Encodable {
-            let name: String
-            let cpus: Int
-            let memory: Int64
-            let accelerator: String
-            let diskUsage: Int64
-            let created: Int64
-            let lastUse: Int64
-        }
-
         func run() throws {
             let entries = try store().list()
-            if json {
-                let lines = entries.map {
-                    Line(
-                        name: $0.name, cpus: $0.cpus, memory: $0.memory, accelerator: $0.accelerator,
-                        diskUsage: $0.diskUsage, created: $0.created, lastUse: $0.lastUse)
-                }
-                return print(String(decoding: try RecordFile.encode(lines), as: UTF8.self), terminator: "")
-            }
-            print("TEMPLATE          CPUS  MEMORY  ENGINE    DISK   LAST USED")
+            if json { return print(String(decoding: try RecordFile.encode(entries), as: UTF8.self), terminator: "") }
+            var table = Table("TEMPLATE", "CPUS", "MEMORY", "ENGINE", "DISK", "LAST USED")
             for entry in entries {
-                let cells = [
-                    ("\(entry.cpus)", 4), ("\(ByteSize(bytes: entry.memory))", 6), (entry.accelerator, 8),
-                    ("\(entry.diskUsage >> 20)m", 5), (Self.date(entry.lastUse), 0),
-                ]
-                print(
-                    entry.name,
-                    cells.map { $0 + String(repeating: " ", count: max(0, $1 - $0.count)) }
-                        .joined(separator: "  "), separator: "  ")
+                table.add(
+                    entry.name, "\(entry.cpus)", "\(ByteSize(bytes: entry.memory))", entry.accelerator,
+                    "\(entry.diskUsage >> 20)m", Self.date(entry.lastUse))
             }
+            print(table)
         }
 
         private static func date(_ seconds: Int64) -> String {
