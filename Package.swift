@@ -45,6 +45,7 @@ let package = Package(
     targets: [
         // Floor 0
         .target(name: "CLinux"),
+        .target(name: "CCheckpoint"),
         .target(name: "ForeignText", swiftSettings: strict),
         .target(name: "TextLayout", swiftSettings: strict),
         .target(name: "LinuxSystem", dependencies: ["CLinux", "ForeignText"], swiftSettings: strict),
@@ -54,7 +55,9 @@ let package = Package(
         .target(name: "OCI", dependencies: ["ForeignText"], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CISAL", "CZstd", "LinuxSystem"], swiftSettings: strict),
         .target(name: "DiskImage", dependencies: ["CZstd", "ForeignText", "LinuxSystem", tar], swiftSettings: strict),
-        .target(name: "Engine", dependencies: ["ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "Checkpoint", dependencies: ["CCheckpoint", "LinuxSystem"], swiftSettings: strict),
+        .target(
+            name: "Engine", dependencies: ["Checkpoint", "ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(
             name: "GuestFiles",
@@ -65,7 +68,7 @@ let package = Package(
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(
-            name: "Template", dependencies: ["Engine", "ForeignText", "LinuxSystem", agentProtocol],
+            name: "Template", dependencies: ["DiskImage", "Engine", "ForeignText", "LinuxSystem", agentProtocol, tar],
             swiftSettings: strict),
         // Floor 3
         .target(

@@ -14,6 +14,8 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case start(binary: String, JailError)
     /// Something the engine needs could not be prepared.
     case prepare(String, SystemError)
+    /// The engine's process could not be frozen.
+    case frozen(String)
     /// The engine has ended, or its control channel has.
     case ended
     /// The engine did not answer in time, or said what it must not.
@@ -31,6 +33,7 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         case .specification(let reason): "cannot make a machine with \(reason)"
         case .start(let binary, let error): "cannot start \(binary): \(error)"
         case .prepare(let what, let error): "cannot prepare \(what): \(error)"
+        case .frozen(let reason): "cannot freeze the engine: \(reason)"
         case .ended: "the machine has ended"
         case .control(let command, let reason): "the engine did not obey '\(command)': \(reason); kill the machine"
         }

@@ -18,8 +18,9 @@ public struct EngineFinder: Sendable {
         public var processor: String {
             // A guest that is told of fast string moves copies with them, and they are the slowest moves to emulate. One
             // that is told of SMAP opens and closes its own door at every access to a program's memory, which costs an
-            // emulated processor more than the access; the wall round the guest does not stand there.
-            accelerator == .kvm ? "host" : "max,-erms,-fsrm,-smap"
+            // emulated processor more than the access; the wall round the guest does not stand there. And an emulated
+            // processor's random numbers come from the emulator's own generator, which thawed engines have in common.
+            accelerator == .kvm ? "host" : "max,-erms,-fsrm,-smap,-rdrand,-rdseed"
         }
 
         /// One line for the user that says what runs and why; `nil` on KVM, where there is nothing to say.

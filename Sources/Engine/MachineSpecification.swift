@@ -64,6 +64,12 @@ public struct MachineSpecification: Sendable {
         ///     an engine, even one that its guest has taken over.
         ///   - state: what ``Machine/freeze(to:)`` wrote, at its beginning. It is read from the descriptor's position.
         case frozen(memory: Descriptor, state: Descriptor)
+        /// It goes on where a machine made of the same devices, processors and memory was frozen with its engine; see
+        /// ``QEMUMachine/freezeEngine(to:)``.
+        /// - Parameters:
+        ///   - memory: as above.
+        ///   - engine: the frozen engine.
+        case thawed(memory: Descriptor, engine: FrozenEngine)
     }
 
     /// Virtual processors, from 1 to 64.
@@ -108,12 +114,12 @@ public struct MachineSpecification: Sendable {
     var memoryFile: Descriptor? {
         switch origin {
         case .boot(_, _, let memory): memory
-        case .frozen(let memory, _): memory
+        case .frozen(let memory, _), .thawed(let memory, _): memory
         }
     }
 
     /// Whether it goes on from another machine's state.
-    var isFork: Bool { if case .frozen = origin { true } else { false } }
+    var isFork: Bool { if case .boot = origin { false } else { true } }
 
     /// Checks every range named above.
     func validate() throws(EngineError) {

@@ -9,7 +9,7 @@ import LinuxSystem
 /// more than a device of a kind that is there already, and none is needed so far.
 public enum MachineLayout {
     /// Counted up whenever a machine of the one layout could not go on as one of the other.
-    static let version = 1
+    static let version = 2
     /// The serial number of the disk that holds the image.
     public static let imageDisk = "image"
     /// The serial number of the writable disk.
@@ -32,14 +32,5 @@ public enum MachineLayout {
             .init(serial: imageDisk, extents: image, readOnly: true, size: imageSize),
             .init(serial: upperDisk, extents: [.init(file: upper, length: upperSize)], readOnly: false),
         ]
-    }
-
-    /// Disks without content, in whose place the forks find their own.
-    static func placeholders() throws(SystemError) -> [MachineSpecification.Disk] {
-        // One file as long as the disk: QEMU freezes no machine with a joined one.
-        let image = try Descriptor.memory("image")
-        guard ftruncate(image.rawValue, off_t(imageSize)) == 0 else { throw SystemError("make a placeholder") }
-        return try disks(
-            image: [.init(file: try image.reopened(), length: imageSize)], upper: try Descriptor.memory("upper"))
     }
 }

@@ -14,6 +14,8 @@ public struct Template: Sendable {
     let memoryFile: Descriptor
     /// The state of its devices.
     let state: [UInt8]
+    /// Its engine, where that was frozen too.
+    let engine: FrozenEngine?
 
     /// What a fork of it is made of: the machine that `QEMUMachine.start` starts from this is configured by its first
     /// message, without having said that it is ready.
@@ -26,14 +28,18 @@ public struct Template: Sendable {
         image: [MachineSpecification.Disk.Extent], upper: Descriptor, diskLimit: Int64, userNumber: UInt32
     ) throws(TemplateError) -> MachineSpecification {
         try TemplateError.wrap {
-            // A copy: what was checked is what is used, and each fork reads from the beginning.
-            let copy = try Descriptor.memory("state")
-            try copy.write(state)
             return MachineSpecification(
-                cpus: cpus, memory: memory,
-                origin: .frozen(memory: memoryFile, state: try copy.reopened()),
+                cpus: cpus, memory: memory, origin: try origin(),
                 disks: try MachineLayout.disks(image: image, upper: upper), network: true, diskLimit: diskLimit,
                 userNumber: userNumber)
         }
+    }
+
+    private func origin() throws -> MachineSpecification.Origin {
+        if let engine { return .thawed(memory: memoryFile, engine: engine) }
+        // A copy: what was checked is what is used, and each fork reads from the beginning.
+        let copy = try Descriptor.memory("state")
+        try copy.write(state)
+        return .frozen(memory: memoryFile, state: try copy.reopened())
     }
 }

@@ -35,56 +35,116 @@ struct TemplateBuilder {
             guard ftruncate(memory.rawValue, off_t(key.memory)) == 0 else {
                 throw SystemError("make", work + "/memory")
             }
-            let state = try await freeze(memory)
-            try await DedicatedThread.value { Result { try publish(memory, state) } }.get()
+            let frozen = try await freeze(memory)
+            try await DedicatedThread.value { Result { try publish(memory, frozen) } }.get()
         } catch {
             try? FileTree.removeTree(work)
             throw TemplateError(error)
         }
     }
 
-    /// Boots a machine on this memory and freezes it when its agent is ready; the state of its devices.
-    private func freeze(_ memory: Descriptor) async throws -> [UInt8] {
+    /// What a frozen machine is beside its memory.
+    private struct Frozen {
+        /// The state of its devices.
+        var state: [UInt8]
+        /// What belongs to the program in the file `engine`; `nil` where there is none.
+        var layout: FrozenEngine.Layout?
+    }
+
+    /// Boots a machine on this memory and freezes it when its agent is ready.
+    private func freeze(_ memory: Descriptor) async throws -> Frozen {
         let machine = try await QEMUMachine.start(
             MachineSpecification(
                 cpus: key.cpus, memory: key.memory,
                 origin: .boot(
                     kernel: try Descriptor(opening: specification.kernel),
                     initramfs: try Descriptor(opening: specification.initramfs), memory: memory),
-                disks: try MachineLayout.placeholders(), network: true, diskLimit: Self.stateLimit,
+                disks: try RehearsalDisks.make(in: work), network: true, diskLimit: Self.stateLimit,
                 userNumber: UInt32(bitPattern: getpid())),
             on: engine)
         return try await withTaskCancellationHandler {
             defer { machine.kill() }
-            let boot = BootWatch(machine)
-            do { try await DedicatedThread.value { Result { try boot.waitForAgent() } }.get() } catch {
+            let rehearsal = Rehearsal(machine)
+            do { try await DedicatedThread.value { Result { try rehearsal.play() } }.get() } catch {
                 machine.kill()
                 let exit = await machine.waitForExit()
                 guard !Task.isCancelled else { throw TemplateError.cancelled }
-                throw TemplateError.notReady(reason: "\(error)", console: boot.lastLines + exit.lastMessages)
+                throw TemplateError.notReady(reason: "\(error)", console: rehearsal.lastLines + exit.lastMessages)
             }
+            let layout = engine.accelerator == .emulated ? await freezeEngine(of: machine) : nil
             let state = try Descriptor.memory("state")
             try await machine.freeze(to: state)
             try await machine.stop()
             _ = await machine.waitForExit()
-            return try state.reopened().readAll(limit: Int(Self.stateLimit))
+            let frozen = Frozen(state: try state.reopened().readAll(limit: Int(Self.stateLimit)), layout: layout)
+            return await isSound(frozen, memory) ? frozen : Frozen(state: frozen.state)
         } onCancel: {
             machine.kill()
         }
     }
 
-    private func publish(_ memory: Descriptor, _ state: [UInt8]) throws {
+    /// Freezes the engine too. Where a host does not let its forks begin with a started engine, they begin with a new one.
+    private func freezeEngine(of machine: QEMUMachine) async -> FrozenEngine.Layout? {
+        do {
+            let file = try Descriptor(opening: work + "/engine", O_RDWR | O_CREAT | O_EXCL)
+            let layout = try await machine.freezeEngine(to: file)
+            try FileTree.writeAtomically(Array(layout.text.utf8), to: work + "/engine.layout", mode: 0o400)
+            // Whoever runs engines when root starts them is another user.
+            guard fchmod(file.rawValue, 0o555) == 0 else { throw SystemError("protect", work + "/engine") }
+            return layout
+        } catch { return nil }
+    }
+
+    /// Whether a fork of this begins to run.
+    private func isSound(_ frozen: Frozen, _ memory: Descriptor) async -> Bool {
+        guard let layout = frozen.layout else { return true }
+        do {
+            let template = Template(
+                name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: try memory.reopened(),
+                state: frozen.state,
+                engine: FrozenEngine(program: try Descriptor(opening: work + "/engine"), layout: layout))
+            let upper = try Descriptor.memory("upper")
+            let fork = try await QEMUMachine.start(
+                template.fork(
+                    image: [.init(file: try Descriptor.memory("image").reopened(), length: 512)], upper: upper,
+                    diskLimit: 0, userNumber: UInt32(bitPattern: getpid())),
+                on: engine)
+            defer { fork.kill() }
+            try await fork.pause()
+            return true
+        } catch { return false }
+    }
+
+    private func publish(_ memory: Descriptor, _ frozen: Frozen) throws {
+        let state = frozen.state
         try memory.synchronize()
         guard fchmod(memory.rawValue, 0o400) == 0 else { throw SystemError("protect", work + "/memory") }
         try FileTree.writeAtomically(state, to: work + "/state", mode: 0o400, durable: true)
         let manifest = TemplateManifest(
             key: key, memory: FileIdentity(try memory.status()),
             memoryChecksum: try MemoryImage.checksum(of: memory).value, stateChecksum: Checksum(state).value,
-            created: Int64(time(nil)))
+            engine: try engineFiles(frozen), created: Int64(time(nil)))
         try manifest.write(to: work + "/manifest.json")
         let path = "\(directory)/\(key.name)"
         // A damaged one may have the name.
         try TemplateStore.removeDirectory(path)
         try FileTree.rename(work, to: path)
+    }
+
+    private func engineFiles(_ frozen: Frozen) throws -> TemplateManifest.Engine? {
+        guard let layout = frozen.layout else {
+            for name in ["engine", "engine.layout"] { try FileTree.removeFile("\(work)/\(name)") }
+            return nil
+        }
+        let program = try Descriptor(opening: work + "/engine")
+        return TemplateManifest.Engine(
+            program: FileIdentity(try program.status()),
+            programChecksum: try MemoryImage.checksum(of: program).value,
+            layoutChecksum: Checksum(layout.text.utf8).value, boot: try Self.boot())
+    }
+
+    /// What tells this boot of the host from all others.
+    static func boot() throws(SystemError) -> String {
+        String(decoding: try FileTree.read("/proc/sys/kernel/random/boot_id", limit: 64).dropLast(), as: UTF8.self)
     }
 }

@@ -16,8 +16,22 @@ struct TemplateManifest: Codable, Equatable, Sendable {
     var memoryChecksum: UInt64
     /// The checksum of the state file.
     var stateChecksum: UInt64
+    /// The frozen engine, where there is one.
+    var engine: Engine?
     /// When it was made, in seconds since 1970-01-01 00:00 UTC.
     var created: Int64
+
+    /// The files of a frozen engine.
+    struct Engine: Codable, Equatable, Sendable {
+        /// The program as it was when it was complete.
+        var program: FileIdentity
+        /// The checksum of its content.
+        var programChecksum: UInt64
+        /// The checksum of what belongs to it.
+        var layoutChecksum: UInt64
+        /// The boot of the host to which it is tied.
+        var boot: String
+    }
 
     static func read(_ path: String) throws -> TemplateManifest {
         try JSONDecoder().decode(Self.self, from: Data(try FileTree.read(path, limit: 1 << 16)))

@@ -2,7 +2,8 @@ import Engine
 import Glibc
 import LinuxSystem
 
-/// The templates of one user: `templates/<name>/` with `memory`, `state` and `manifest.json`, each published by one
+/// The templates of one user: `templates/<name>/` with `memory`, `state`, perhaps `engine` and
+/// `engine.layout`, and `manifest.json`, each published by one
 /// rename of its directory, and `templates/<name>.lock`, held by whoever makes or removes it.
 public struct TemplateStore: Sendable {
     /// How much disk templates take before the least recently used ones go, in bytes.
@@ -72,9 +73,26 @@ public struct TemplateStore: Sendable {
             FileIdentity(status) == manifest.memory, manifest.memory.size == key.memory,
             let state = try? FileTree.read(path + "/state"), Checksum(state).value == manifest.stateChecksum
         else { return nil }
+        var engine: FrozenEngine?
+        if let files = manifest.engine {
+            guard let frozen = frozenEngine(files, in: path) else { return nil }
+            engine = frozen
+        }
         // The time of the last use, for pruning; it is no harm when it cannot be noted.
         utimensat(AT_FDCWD, path + "/manifest.json", nil, 0)
-        return Template(name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: memory, state: state)
+        return Template(name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: memory, state: state, engine: engine)
+    }
+
+    /// A template's engine; `nil` when it is damaged, or was frozen before the host's last boot.
+    private func frozenEngine(_ files: TemplateManifest.Engine, in path: String) -> FrozenEngine? {
+        guard (try? TemplateBuilder.boot()) == files.boot,
+            let program = try? Descriptor(opening: path + "/engine"), let status = try? program.status(),
+            FileIdentity(status) == files.program,
+            let text = try? FileTree.read(path + "/engine.layout", limit: 1 << 20),
+            Checksum(text).value == files.layoutChecksum,
+            let layout = FrozenEngine.Layout(text: String(decoding: text, as: UTF8.self))
+        else { return nil }
+        return FrozenEngine(program: program, layout: layout)
     }
 
     private func name(
@@ -132,6 +150,11 @@ public struct TemplateStore: Sendable {
             guard FileIdentity(try memory.status()) == manifest.memory else { return "its memory file is another one" }
             guard try MemoryImage.checksum(of: memory).value == manifest.memoryChecksum else {
                 return "its memory is damaged"
+            }
+            if let files = manifest.engine {
+                guard frozenEngine(files, in: path) != nil else { return "its engine is damaged, or of an earlier boot" }
+                let sum = try MemoryImage.checksum(of: try Descriptor(opening: path + "/engine"))
+                guard sum.value == files.programChecksum else { return "its engine is damaged" }
             }
             return nil
         } catch { return "\(error)" }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the guest agent (static, stripped) and packs it as /init into an uncompressed newc archive.
+# Builds the guest agent (static, stripped) and packs it as /init into an uncompressed newc archive, with the program
+# that a machine rehearses with.
 # Same sources, same bytes. It builds only when a source is newer than OUT, and OUT is published by rename.
 #
 #   build.sh OUT
@@ -8,10 +9,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ $# = 1 ] || { echo "usage: build.sh OUT" >&2; exit 2; }
 out=$1
 agent=$here/../agent
+rehearsal=$here/../rehearsal/rehearsal.c
 
 # Nothing newer than the archive: nothing to do. A folder's time tells of files that went.
 sources=("$agent/Sources" "$agent/Package.swift" "$here/../../protocol/Sources" "$here/../../protocol/Package.swift"
-  "${BASH_SOURCE[0]}")
+  "$rehearsal" "${BASH_SOURCE[0]}")
 if [ -s "$out" ] && [ -z "$(find "${sources[@]}" -newer "$out" -print -quit)" ]; then exit 0; fi
 
 build() { swift build --package-path "$agent" --configuration release --static-swift-stdlib \
@@ -21,6 +23,8 @@ mkdir -p "$(dirname "$out")"
 work=$(mktemp -d "$(dirname "$out")/.initramfs.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 strip --strip-all -o "$work/init" "$(build --show-bin-path)/sandpiper-agent"
+clang -O1 -Wall -Werror -fPIE -ffreestanding -fno-stack-protector -nostdlib -pie -s \
+  -Wl,--dynamic-linker=/rehearsal -Wl,--build-id=none -o "$work/rehearsal" "$rehearsal"
 
 # One record of a newc archive: name, mode (octal), device numbers, file. All else is zero, so no root is needed
 # to make a device node and nothing of this machine gets in.
@@ -43,6 +47,7 @@ pad() { local rest=$(($1 % 4)); [ "$rest" = 0 ] || head -c $((4 - rest)) /dev/ze
   record proc 040555 0 0
   record sys 040555 0 0
   record init 100755 0 0 "$work/init"
+  record rehearsal 100755 0 0 "$work/rehearsal"
   record TRAILER!!! 0 0 0
 } >"$work/archive"
 

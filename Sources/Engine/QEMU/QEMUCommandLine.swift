@@ -9,9 +9,11 @@ struct QEMUCommandLine {
     /// The file that it shall get as its memory.
     private(set) var answerToOpens: Descriptor?
     /// What it is told over its control socket before anything else.
-    private(set) var firstCommands: [Command] = []
+    private(set) var firstCommands: [Command] = [(command: "qmp_capabilities", arguments: "{}")]
     /// The arguments, beginning with the program's name.
     private(set) var arguments: [String]
+    /// What the files are to it that it will have open.
+    private(set) var roles: [(EngineRole, Descriptor)] = []
 
     /// The most memory that translated code may take.
     static let translationCache: Int64 = 256 << 20
@@ -72,20 +74,28 @@ struct QEMUCommandLine {
         }
 
         descriptors = [channels.input, channels.messages, channels.messages]
+        roles = [(.input, channels.input), (.messages, channels.messages)]
         addChannels(channels)
         arguments += ["-bios", reopen(firmware)]
         switch specification.origin {
         case .boot(let kernel, let initramfs, _):
             arguments += ["-kernel", reopen(kernel), "-initrd", reopen(initramfs)]
             arguments += ["-append", Self.kernelArguments(specification, emulated: emulated).joined(separator: " ")]
+            if emulated, let file = specification.memoryFile {
+                roles.append((.memory, file))
+                do { try addSlots() } catch { throw .prepare("room for disks", error) }
+            }
         case .frozen(_, let state):
             arguments += ["-incoming", "defer"]
             firstCommands.append((command: "migrate-incoming", arguments: #"{"uri":"fd:\#(pass(state))"}"#))
+        case .thawed: throw .specification("a command line for an engine that has started")
         }
-        arguments += ["-device", "virtio-rng-device"]
+        // The kernel's generator: the engine's own would be the same in all that are thawed from one.
+        arguments += ["-object", "rng-random,id=random,filename=/dev/urandom"]
+        arguments += ["-device", "virtio-rng-device,rng=random"]
         for (index, disk) in specification.disks.enumerated() { try add(disk, index) }
         if let network = channels.network {
-            arguments += ["-netdev", "stream,id=network,server=off,addr.type=fd,addr.str=\(pass(network))"]
+            arguments += ["-netdev", "stream,id=network,server=off,addr.type=fd,addr.str=\(pass(network, as: .network))"]
             arguments += ["-device", "virtio-net-device,id=network-device,netdev=network,host_mtu=65520"]
         }
     }
@@ -105,26 +115,24 @@ struct QEMUCommandLine {
 
     private mutating func addChannels(_ channels: Channels) {
         arguments += [
-            "-chardev", "socket,id=control,fd=\(pass(channels.control))", "-mon", "chardev=control,mode=control",
+            "-chardev", "socket,id=control,fd=\(pass(channels.control, as: .control))", "-mon", "chardev=control,mode=control",
         ]
         arguments += ["-device", "virtio-serial-device"]
         arguments += [
-            "-chardev", "socket,id=console,fd=\(pass(channels.console))", "-device", "virtconsole,chardev=console",
+            "-chardev", "socket,id=console,fd=\(pass(channels.console, as: .console))", "-device",
+            "virtconsole,chardev=console",
         ]
         arguments += [
-            "-chardev", "socket,id=agent,fd=\(pass(channels.agent))", "-device",
+            "-chardev", "socket,id=agent,fd=\(pass(channels.agent, as: .agent))", "-device",
             "virtserialport,name=agent,chardev=agent",
         ]
     }
 
     private mutating func add(_ disk: MachineSpecification.Disk, _ index: Int) throws(EngineError) {
-        let node = "disk\(index)"
-        let access = #""read-only":\#(disk.readOnly)"#
-        let format: String
         let padding = (disk.size ?? 0) - disk.length
+        let file: String
         if padding <= 0, disk.extents.count == 1, let extent = disk.extents.first {
-            format = #""driver":"raw","offset":0,"size":\#(extent.length)"#
-            arguments += ["-blockdev", blockDevice(node, format, access, file: set(extent.file))]
+            file = Self.fileNode(set(extent.file, as: .disk(index)), disk)
         } else {
             let joined: Descriptor
             do {
@@ -133,22 +141,46 @@ struct QEMUCommandLine {
                 if padding > 0 { extents.append((set(try VMDKDescriptor.emptyFile()), padding / 512)) }
                 joined = try VMDKDescriptor.make(extents)
             } catch { throw .prepare("disk \(disk.serial)", error) }
-            format = #""driver":"vmdk""#
-            arguments += ["-blockdev", blockDevice(node, format, access, file: set(joined))]
+            file = #"{"driver":"vmdk",\#(Self.access(disk)),"file":\#(Self.fileNode(set(joined), disk))}"#
         }
+        arguments += ["-blockdev", Self.diskNode(index, disk, file: file)]
         // On a full disk of the host the guest sees an error, where QEMU would rather stop its processors for good.
-        arguments += ["-device", "virtio-blk-device,drive=\(node),serial=\(disk.serial),rerror=report,werror=report"]
+        arguments += ["-device", "virtio-blk-device,drive=disk\(index),serial=\(disk.serial),rerror=report,werror=report"]
     }
 
-    private func blockDevice(_ node: String, _ format: String, _ access: String, file: String) -> String {
-        // Locks are the store's matter, and blocks that the guest gives up are given back.
-        #"{"node-name":"\#(node)",\#(format),\#(access),"discard":"unmap","file":{"driver":"file","filename":"\#(file)","#
-            + #""locking":"off","discard":"unmap",\#(access)}}"#
+    /// The block device that a disk's device sees, as JSON: as long as the disk shall be, whatever file is below.
+    static func diskNode(_ index: Int, _ disk: MachineSpecification.Disk, file: String) -> String {
+        let size = max(disk.size ?? 0, disk.length)
+        return #"{"node-name":"disk\#(index)","driver":"raw","offset":0,"size":\#(size),\#(access(disk)),"file":\#(file)}"#
+    }
+
+    /// A file as a block device, as JSON. Locks are the store's matter, and blocks that the guest gives up are given back.
+    private static func fileNode(_ name: String, _ disk: MachineSpecification.Disk) -> String {
+        #"{"driver":"file","filename":"\#(name)","locking":"off",\#(access(disk))}"#
+    }
+
+    private static func access(_ disk: MachineSpecification.Disk) -> String {
+        #""discard":"unmap","read-only":\#(disk.readOnly)"#
+    }
+
+    /// How many files may become parts of disks after the start: those of the largest disk, and two to join them.
+    static let slotCount = MachineSpecification.Disk.maximumExtents + 2
+
+    /// The name by which QEMU opens such a file.
+    static func slotName(_ index: Int) -> String { "/dev/fdset/\(1000 + index)" }
+
+    /// Makes room for files that come when the engine is thawed.
+    private mutating func addSlots() throws(SystemError) {
+        for index in 0..<Self.slotCount {
+            let placeholder = try VMDKDescriptor.emptyFile()
+            arguments += ["-add-fd", "fd=\(pass(placeholder, as: .slot(index))),set=\(1000 + index)"]
+        }
     }
 
     /// Passes a descriptor; its number in QEMU.
-    private mutating func pass(_ descriptor: Descriptor) -> Int {
+    private mutating func pass(_ descriptor: Descriptor, as role: EngineRole = .unused) -> Int {
         descriptors.append(descriptor)
+        roles.append((role, descriptor))
         return descriptors.count - 1
     }
 
@@ -159,8 +191,8 @@ struct QEMUCommandLine {
     }
 
     /// Passes a file that QEMU takes from a set of its own; the set's name.
-    private mutating func set(_ file: Descriptor) -> String {
-        let number = pass(file)
+    private mutating func set(_ file: Descriptor, as role: EngineRole = .unused) -> String {
+        let number = pass(file, as: role)
         arguments += ["-add-fd", "fd=\(number),set=\(number)"]
         return "/dev/fdset/\(number)"
     }

@@ -1,3 +1,4 @@
+import Checkpoint
 import Glibc
 import LinuxSystem
 
@@ -15,17 +16,21 @@ public final class QEMUMachine: Machine {
     public let network: Descriptor?
 
     private let process: QEMUProcess
+    /// The file that is its memory, and what its files are to it.
+    private let memory: Descriptor?
+    private let files: [FileNumber: EngineRole]
 
     private init(
-        _ description: MachineDescription, agentPort: Descriptor, console: Descriptor, messages: Descriptor,
-        network: Descriptor?, process: QEMUProcess
+        _ description: MachineDescription, _ launch: Launch, process: QEMUProcess, memory: Descriptor?
     ) {
         self.description = description
-        self.agentPort = agentPort
-        self.console = console
-        self.messages = messages
-        self.network = network
+        agentPort = launch.agentPort
+        console = launch.console
+        messages = process.messages
+        network = launch.network
         self.process = process
+        self.memory = memory
+        files = launch.files
     }
 
     /// Starts a machine, which boots at once. Returns when the engine's program runs behind its walls; that it has
@@ -46,9 +51,7 @@ public final class QEMUMachine: Machine {
             launch.jail, control: launch.control, messages: launch.messages, first: launch.firstCommands)
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
-        let machine = QEMUMachine(
-            description, agentPort: launch.agentPort, console: launch.console, messages: process.messages,
-            network: launch.network, process: process)
+        let machine = QEMUMachine(description, launch, process: process, memory: specification.memoryFile)
         // A fork finds the carrier as it was when the machine was frozen.
         if specification.network, !specification.isFork {
             do { try await machine.setCarrier(false) } catch {
@@ -79,6 +82,28 @@ public final class QEMUMachine: Machine {
         try await process.execute("migrate", #"{"uri":"fd:state"}"#, until: "MIGRATION")
     }
 
+    /// Stops the processors for good and writes QEMU's process as a program to `file`, with the machine and what QEMU
+    /// knows of it, as ``MachineSpecification/Origin/thawed(memory:engine:)`` needs it. For an emulated machine that
+    /// booted with a file as its memory, which holds the memory then.
+    ///
+    /// The file is readable and executable, as whoever runs engines needs it. The machine can be frozen further, or ended.
+    /// - Returns: what belongs to the program.
+    /// - Throws: ``EngineError/frozen(_:)`` where the host does not let a process look at its child, among others.
+    public func freezeEngine(to file: Descriptor) async throws(EngineError) -> FrozenEngine.Layout {
+        guard description.accelerator == .emulated, let memory else {
+            throw .specification("an engine to freeze that is not emulated, or without a file as its memory")
+        }
+        try await process.execute("stop")
+        let pid = process.pid
+        let checkpoint: Result<Checkpoint, EngineError>
+        do {
+            checkpoint = try await DedicatedThread.value {
+                Result { try Checkpoint.take(of: pid, memory: memory, to: file) }.mapError { .frozen("\($0)") }
+            }
+        } catch { throw .prepare("a thread", error) }
+        return try FrozenEngine.Layout(try checkpoint.get(), files)
+    }
+
     /// Ends QEMU in good order by QMP's `quit`.
     public func stop() async throws(EngineError) { try await process.execute("quit") }
 
@@ -97,6 +122,7 @@ public final class QEMUMachine: Machine {
         let messages: Descriptor
         let network: Descriptor?
         let firstCommands: [QEMUCommandLine.Command]
+        let files: [FileNumber: EngineRole]
 
         init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine) throws {
             let pipe = try Descriptor.pipe()
@@ -107,29 +133,56 @@ public final class QEMUMachine: Machine {
             let channels = QEMUCommandLine.Channels(
                 input: try Descriptor(opening: "/dev/null"), messages: pipe.write, control: control.1,
                 console: console.1, agent: agent.1, network: network?.1)
-            let firmware = try Descriptor(opening: engine.firmware)
-            let program = ELFProgram(try Descriptor(opening: engine.binary))
-            var specification = specification
-            if case .boot(let kernel, let initramfs, let memory) = specification.origin {
-                specification.origin = .boot(
-                    kernel: try Self.readableByAll(kernel), initramfs: try Self.readableByAll(initramfs),
-                    memory: memory)
-            }
-            let line = try QEMUCommandLine(
-                specification, engine: engine, firmware: firmware, channels: channels,
-                sandbox: program.libraries.contains { $0.hasPrefix("libseccomp.so") })
-            let overhead: Int64 = 512 << 20
-            jail = EngineJail(
-                binary: engine.binary, arguments: line.arguments, descriptors: line.descriptors,
-                reopened: line.reopened, accelerator: engine.accelerator, fileLimit: specification.diskLimit,
-                memoryLimit: specification.memory + overhead + QEMUCommandLine.translationCache,
-                userNumber: specification.userNumber, answerToOpens: line.answerToOpens)
-            firstCommands = line.firstCommands
             agentPort = agent.0
             self.network = network?.0
             self.console = console.0
             self.control = control.0
             messages = pipe.read
+            var jail = EngineJail(
+                binary: engine.binary, arguments: [], descriptors: [], accelerator: engine.accelerator,
+                fileLimit: specification.diskLimit,
+                memoryLimit: specification.memory + Self.overhead + QEMUCommandLine.translationCache,
+                userNumber: specification.userNumber)
+            if case .thawed(let memory, let frozen) = specification.origin {
+                let thawed = try ThawedEngine(specification, frozen, memory: memory, channels: channels)
+                jail.frozen = frozen.program
+                jail.arguments = ["sandpiper-vm"]
+                jail.descriptors = thawed.descriptors
+                firstCommands = thawed.firstCommands
+                files = [:]
+            } else {
+                let line = try Self.line(specification, engine, channels)
+                jail.arguments = line.arguments
+                jail.descriptors = line.descriptors
+                jail.reopened = line.reopened
+                jail.answerToOpens = line.answerToOpens
+                firstCommands = line.firstCommands
+                var files: [FileNumber: EngineRole] = [:]
+                for (role, file) in line.roles {
+                    let number = try FileNumber(file)
+                    if role != .unused || files[number] == nil { files[number] = role }
+                }
+                files[try FileNumber(try Descriptor(opening: "/dev/urandom"))] = .random
+                self.files = files
+            }
+            self.jail = jail
+        }
+
+        /// What an engine needs beside its guest's memory and the code it translates, in bytes.
+        private static let overhead: Int64 = 512 << 20
+
+        private static func line(
+            _ specification: MachineSpecification, _ engine: EngineFinder.Engine, _ channels: QEMUCommandLine.Channels
+        ) throws -> QEMUCommandLine {
+            var specification = specification
+            if case .boot(let kernel, let initramfs, let memory) = specification.origin {
+                specification.origin = .boot(
+                    kernel: try readableByAll(kernel), initramfs: try readableByAll(initramfs), memory: memory)
+            }
+            let program = ELFProgram(try Descriptor(opening: engine.binary))
+            return try QEMUCommandLine(
+                specification, engine: engine, firmware: try Descriptor(opening: engine.firmware), channels: channels,
+                sandbox: program.libraries.contains { $0.hasPrefix("libseccomp.so") })
         }
 
         /// QEMU opens the kernel anew as another user when root starts it; a file that others may not read is copied.

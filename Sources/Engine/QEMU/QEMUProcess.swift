@@ -50,8 +50,7 @@ final class QEMUProcess: Sendable {
         _ process: JailedProcess, control: Descriptor, messages: Descriptor, wakeup: (Descriptor, Descriptor),
         first: [QEMUCommandLine.Command], patience: Duration
     ) {
-        let commands = [("qmp_capabilities", "{}")] + first
-        state = Mutex(State(outgoing: [Outgoing(bytes: commands.flatMap { Self.message($0.0, $0.1, id: 0) })]))
+        state = Mutex(State(outgoing: [Outgoing(bytes: first.flatMap { Self.message($0.0, $0.1, id: 0) })]))
         self.patience = patience
         self.process = process
         pid = process.pid
@@ -67,7 +66,7 @@ final class QEMUProcess: Sendable {
     ///   - first: commands that it is told at once; it is killed when it refuses one.
     ///   - patience: how long it may take to answer a command.
     static func start(
-        _ jail: EngineJail, control: Descriptor, messages: Descriptor, first: [QEMUCommandLine.Command] = [],
+        _ jail: EngineJail, control: Descriptor, messages: Descriptor, first: [QEMUCommandLine.Command],
         patience: Duration = .seconds(10)
     ) async throws(EngineError) -> (QEMUProcess, Walls) {
         let result = await withCheckedContinuation { continuation in

@@ -5,6 +5,8 @@ import LinuxSystem
 struct EngineJail {
     /// The program and where it lies.
     var binary: String
+    /// The program itself, where that is another file: a frozen engine, which loads no library.
+    var frozen: Descriptor?
     /// Its argument vector.
     var arguments: [String]
     /// What it gets as descriptors 0, 1, 2 and so on.
@@ -26,7 +28,11 @@ struct EngineJail {
     func start() throws(EngineError) -> (process: JailedProcess, walls: Walls) {
         var walls = Walls()
         let executable: Descriptor
-        do { executable = try Descriptor(opening: binary) } catch { throw .prepare("the engine", error) }
+        if let frozen {
+            executable = frozen
+        } else {
+            do { executable = try Descriptor(opening: binary) } catch { throw .prepare("the engine", error) }
+        }
         var jail = Jail(
             executable: executable, arguments: arguments, descriptors: descriptors,
             filter: EngineSystemCalls.filter(accelerator: accelerator, asksForMemory: answerToOpens != nil))
@@ -76,6 +82,7 @@ struct EngineJail {
     private func landlock(_ executable: Descriptor) throws(SystemError) -> Landlock {
         let rules = try Landlock()
         try rules.allow([.execute, .readFile], on: executable)
+        if frozen != nil { return rules }
         if let loader = ELFProgram(executable).loader { try rules.allow([.execute, .readFile], path: loader) }
         for file in ["/etc/ld.so.cache", "/dev/urandom", "/dev/random"] { try rules.allow(.readFile, path: file) }
         // QEMU tries there whether the kernel has locks of open files, and complains when it cannot.

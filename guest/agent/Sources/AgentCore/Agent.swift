@@ -22,9 +22,13 @@ public final class Agent {
     /// turned off.
     public static func main() -> Never {
         do throws(AgentError) {
+            signal(SIGPIPE, SIG_IGN)
             try Boot.mountKernelFileSystems()
-            let agent = try Agent()
-            try agent.serve()
+            let port = try Boot.openPort(named: "agent")
+            let machine = try PreparedMachine()
+            Rehearsal.prepareTypes()
+            try Rehearsal.play { () throws(AgentError) in try Agent(port, try machine.rehearsing()).serve() }
+            try Agent(port, machine).serve()
         } catch {
             logLine("\(error)")
         }
@@ -33,14 +37,12 @@ public final class Agent {
         exit(1)
     }
 
-    private init() throws(AgentError) {
-        signal(SIGPIPE, SIG_IGN)
+    private init(_ port: Descriptor, _ machine: PreparedMachine) throws(AgentError) {
         loop = try EventLoop()
         reaper = try Reaper(loop: loop)
-        port = try HostPort(try Boot.openPort(named: "agent"), loop: loop)
-        machine = try PreparedMachine()
-        Rehearsal.run()
-        port.send(.ready(version: ProtocolVersion.current))
+        self.port = try HostPort(port, loop: loop)
+        self.machine = machine
+        self.port.send(.ready(version: ProtocolVersion.current))
     }
 
     /// Serves until the machine is to be turned off, then brings it to rest.
@@ -107,6 +109,7 @@ public final class Agent {
     private func configure(_ configuration: MachineConfiguration) {
         do throws(AgentError) {
             let setup = try MachineSetup(configuration, on: machine)
+            if machine.isRehearsing { try Rehearsal.install(on: setup.rootFileSystem) }
             state = .serving(
                 ProcessTable(loop: loop, port: port, surroundings: setup.surroundings), setup.rootFileSystem)
             port.send(.configured(setup.confirmation))

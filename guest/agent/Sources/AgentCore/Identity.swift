@@ -7,10 +7,12 @@ struct Identity {
     private static let interface = "eth0"
 
     private let configuration: MachineConfiguration
+    private let bootID: String
 
     /// Gives the machine its identity: entropy first, so that whatever is random from here on is random indeed.
     init(_ configuration: MachineConfiguration, _ machine: PreparedMachine) throws(AgentError) {
         self.configuration = configuration
+        bootID = machine.bootID
         try AgentError.check("add entropy") {
             configuration.entropy.withUnsafeBytes {
                 agent_add_entropy(machine.random.number, $0.baseAddress, $0.count)
@@ -62,7 +64,7 @@ struct Identity {
         return Confirmation(
             hostName: String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self),
             machineID: String(decoding: id.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self),
-            bootID: KernelFile.text("/proc/sys/kernel/random/boot_id") ?? "", mac: mac,
+            bootID: KernelFile.text(bootID) ?? "", mac: mac,
             wallClock: UInt64(clamping: time.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: time.tv_nsec),
             addresses: addresses)
     }

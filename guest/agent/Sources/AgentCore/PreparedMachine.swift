@@ -7,7 +7,7 @@ import Glibc
 /// depend on an identity, nor read what the kernel makes at the first look, such as the boot id.
 struct PreparedMachine {
     /// The kernel's first root, on which the agent started.
-    let first: Descriptor
+    private(set) var first: Descriptor
     /// The kernel's random number generator.
     let random: Descriptor
     /// `/dev/null`, open for both ways.
@@ -18,6 +18,11 @@ struct PreparedMachine {
     let controlGroups: ControlGroups
     /// The disks by their serial numbers.
     let disks: [String: BlockDevice]
+    /// Where the machine's boot id is read. The first look at the true one makes it, for all machines that go on from a
+    /// frozen one: a rehearsal reads an id that is made anew each time.
+    private(set) var bootID = "/proc/sys/kernel/random/boot_id"
+    /// Whether this is a rehearsal: what is done to the machine passes away with the process that does it.
+    private(set) var isRehearsing = false
     /// How many files the kernel lets a process open when nobody says otherwise.
     let fileLimit: rlimit
 
@@ -33,6 +38,17 @@ struct PreparedMachine {
         try AgentError.check("bring up the loopback interface") { agent_bring_up("lo") }
         disks = try BlockDevice.all()
         try RootFileSystem.makePlaces()
+    }
+
+    /// The machine for a process that only rehearses: from here on that has mounts and names of its own.
+    func rehearsing() throws(AgentError) -> PreparedMachine {
+        try AgentError.check("leave the machine's mounts") { agent_leave_mounts() }
+        var machine = self
+        // The descriptor leads to the mounts that were left.
+        machine.first = try Descriptor.open("/", O_PATH | O_DIRECTORY)
+        machine.bootID = "/proc/sys/kernel/random/uuid"
+        machine.isRehearsing = true
+        return machine
     }
 
     /// The disk with this serial number.

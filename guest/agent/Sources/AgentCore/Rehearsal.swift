@@ -1,13 +1,50 @@
 import AgentProtocol
+import CAgent
 import Glibc
 
 /// Goes once through what a configured machine will do first, before the agent is ready.
 ///
-/// What Swift's runtime finds out at the first use of a type, and the kernel at the first touch of a page, is then in the
-/// frozen machine's memory and costs its forks nothing.
+/// What Swift's runtime finds out at the first use of a type, the kernel at the first touch of a page and an emulator at
+/// the first run of code is then in the frozen machine and costs its forks nothing.
 enum Rehearsal {
-    /// Rehearses; nothing remains of it but memory that is ready.
-    static func run() {
+    private static let program = "/rehearsal"
+
+    /// Plays the whole piece in a child of this process: the host configures it, uses it and has it shut down, like any
+    /// sandbox. Nothing remains of it.
+    /// - Parameter piece: all that the agent does.
+    static func play(_ piece: () throws(AgentError) -> Void) throws(AgentError) {
+        let child = try AgentError.check("start a rehearsal") { agent_fork() }
+        guard child > 0 else {
+            do throws(AgentError) {
+                try piece()
+                _exit(0)
+            } catch {
+                logLine("\(error)")
+                _exit(1)
+            }
+        }
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+        guard status == 0 else { throw .refused("the rehearsal failed") }
+        // A disk that were still mounted would show the forks what is not theirs.
+        for disk in try BlockDevice.all().values {
+            _ = try Descriptor.open(disk.path, O_RDONLY | O_EXCL)
+        }
+    }
+
+    /// Puts the program to rehearse with into the sandbox.
+    static func install(on fileSystem: RootFileSystem) throws(AgentError) {
+        let source = try Descriptor.open("/proc/self/fd/\(fileSystem.first.number)\(program)", O_RDONLY)
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = read(source.number, &bytes, bytes.count)
+        guard count > 0 else { throw .system("read the rehearsal's program", errno) }
+        let copy = Descriptor(
+            try AgentError.check("make \(program)") { open(program, O_WRONLY | O_CREAT | O_CLOEXEC, 0o755) })
+        try copy.writeAll(Array(bytes.prefix(count)), to: program)
+    }
+
+    /// Uses the types that the machine's first messages are made of; nothing remains of it but memory that is ready.
+    static func prepareTypes() {
         mlockall(MCL_CURRENT)
         munlockall()
         let configuration = MachineConfiguration(

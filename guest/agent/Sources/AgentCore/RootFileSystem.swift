@@ -88,6 +88,7 @@ struct RootFileSystem {
         try AgentError.check("leave the sandbox's root") { fchdir(first.number) }
         try AgentError.check("leave the sandbox's root") { chroot(".") }
         sync()
+        umount2("image", 0)
         if umount2("disk", 0) == 0 { return }
         try AgentError.check("make the writable disk read-only") {
             mount(nil, "disk", nil, UInt(MS_REMOUNT | MS_RDONLY), nil)

@@ -12,6 +12,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -222,5 +223,12 @@ int agent_open_device_events(void) {
 }
 
 int agent_open_process(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int agent_fork(void) {
+    // The raw call: the agent has one thread, so no lock is held, and nothing is registered to run around a fork.
+    return (int)syscall(SYS_fork);
+}
+
+int agent_leave_mounts(void) { return unshare(CLONE_NEWNS | CLONE_NEWUTS); }
 
 int agent_restart(void) { return reboot(RB_AUTOBOOT); }

@@ -56,6 +56,12 @@ int agent_open_device_events(void);
 /// Opens a descriptor that becomes readable when the process ends.
 int agent_open_process(pid_t pid);
 
+/// fork(2) of a process with one thread.
+int agent_fork(void);
+
+/// unshare(2): mounts and names of this process's own.
+int agent_leave_mounts(void);
+
 /// Restarts the machine at once. Returns only on failure.
 int agent_restart(void);
 

@@ -1,0 +1,236 @@
+import CCheckpoint
+import Glibc
+import LinuxSystem
+
+/// Writes a frozen process as an ELF program: its code and its tables as the two segments that the kernel loads, behind
+/// them the memory that the code maps.
+struct ProgramFile {
+    private let file: Descriptor
+    private let checkpoint: Checkpoint
+    private var ranges: [restore_range] = []
+    private var vdso: [MemoryRange] = []
+    /// Where the next page of memory goes.
+    private var end: Int64 = memoryOffset
+
+    private static let page: UInt64 = 4096
+    private static let codeOffset: Int64 = 4096
+    private static let planOffset: Int64 = 4096 + 0x10000
+    /// The tables have the room before it.
+    private static let memoryOffset: Int64 = 2 << 20
+    /// How far the main thread's stack may grow, in bytes.
+    private static let stackLimit: UInt64 = 8 << 20
+    /// So few zeros between other bytes are written rather than mapped by themselves.
+    private static let smallestHole = 16
+
+    init(_ file: Descriptor, _ checkpoint: Checkpoint) throws {
+        self.file = file
+        self.checkpoint = checkpoint
+    }
+
+    // MARK: Memory
+
+    mutating func add(_ all: [MemoryRange], of process: TracedProcess, memoryInode: UInt64) throws {
+        var before: UInt64 = 0
+        for range in all {
+            defer { before = range.bounds.upperBound }
+            guard range.bounds.lowerBound >= 1 << 32 else { throw CheckpointError("its memory begins too low") }
+            switch range.name {
+            case "[vsyscall]": continue
+            case let name where name == "[vdso]" || name.hasPrefix("[vvar"):
+                vdso.append(range)
+            case _ where range.isShared:
+                guard range.inode == memoryInode else {
+                    throw CheckpointError("it shares the memory '\(range.name)' with others")
+                }
+                map(range.bounds, range.protection, restore_memory, Int64(range.offset))
+            default:
+                if range.name == "[stack]" { addRoomForStack(below: range.bounds, above: before) }
+                try addPrivate(range, of: process)
+            }
+        }
+    }
+
+    private mutating func addRoomForStack(below bounds: Range<UInt64>, above before: UInt64) {
+        let size = bounds.upperBound - bounds.lowerBound
+        guard size < Self.stackLimit else { return }
+        let start = max(bounds.upperBound - Self.stackLimit, before + (1 << 20))
+        if start < bounds.lowerBound { map(start..<bounds.lowerBound, 3, restore_zeros, 0) }
+    }
+
+    private mutating func addPrivate(_ range: MemoryRange, of process: TracedProcess) throws {
+        guard range.protection != 0 else { return map(range.bounds, 0, restore_zeros, 0) }
+        let count = Int((range.bounds.upperBound - range.bounds.lowerBound) / Self.page)
+        let present = range.inode == 0 ? try process.present(range.bounds) : [Bool](repeating: true, count: count)
+        var start = 0
+        while start < count {
+            var stop = start + 1
+            if present[start] {
+                var missing = 0
+                while stop < count, missing < Self.smallestHole {
+                    missing = present[stop] ? 0 : missing + 1
+                    stop += 1
+                }
+                stop -= missing
+            } else {
+                while stop < count, !present[stop] { stop += 1 }
+            }
+            let part = address(range, start)..<address(range, stop)
+            if present[start] {
+                map(part, range.protection, restore_program, end)
+                try copy(part, of: process)
+            } else {
+                map(part, range.protection, restore_zeros, 0)
+            }
+            start = stop
+        }
+    }
+
+    private func address(_ range: MemoryRange, _ page: Int) -> UInt64 { range.bounds.lowerBound + UInt64(page) * Self.page }
+
+    private mutating func map(_ bounds: Range<UInt64>, _ protection: UInt32, _ source: restore_source, _ offset: Int64) {
+        ranges.append(
+            restore_range(
+                address: bounds.lowerBound, length: bounds.upperBound - bounds.lowerBound, offset: UInt64(offset),
+                protection: protection, source: source.rawValue))
+    }
+
+    private mutating func copy(_ bounds: Range<UInt64>, of process: TracedProcess) throws {
+        var chunk = [UInt8](repeating: 0, count: 1 << 20)
+        var address = bounds.lowerBound
+        while address < bounds.upperBound {
+            let count = Int(min(bounds.upperBound - address, UInt64(chunk.count)))
+            try chunk.withUnsafeMutableBytes { buffer in
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+                try process.read(address, into: part)
+                try file.write(UnsafeRawBufferPointer(part), at: end)
+            }
+            end += Int64(count)
+            address += UInt64(count)
+        }
+    }
+
+    // MARK: Tables
+
+    func finish(threads: [TracedProcess.Thread], signals: [TracedProcess.Action]) throws {
+        var tables = Tables(address: UInt64(RESTORE_PLAN_ADDRESS))
+        let planOffset = tables.reserve(MemoryLayout<restore_plan>.size)
+        guard let base = vdso.first(where: { $0.name == "[vdso]" })?.bounds.lowerBound else {
+            throw CheckpointError("it has no vDSO")
+        }
+        let vdso = vdso.map {
+            restore_vdso(
+                distance: Int64(bitPattern: $0.bounds.lowerBound &- base),
+                length: $0.bounds.upperBound - $0.bounds.lowerBound, address: $0.bounds.lowerBound)
+        }
+        let signals = signals.map {
+            restore_signal(
+                number: UInt64($0.signal), handler: $0.handler, flags: $0.flags, restorer: $0.restorer, mask: $0.mask)
+        }
+        let restored = try threads.map { thread in
+            var result = restore_thread()
+            tables.align(64)
+            result.frame = tables.next
+            tables.append(
+                try SignalFrame.bytes(
+                    registers: thread.registers, vectors: thread.vectors, blocked: thread.blocked, at: tables.next))
+            result.control_block = thread.registers.fs_base
+            result.number_address = thread.numberAddress
+            result.robust_list = thread.robustList
+            result.robust_list_length = thread.robustListLength
+            withUnsafeMutableBytes(of: &result.name) { $0.copyBytes(from: thread.name.prefix(15)) }
+            return result
+        }
+        var plan = restore_plan()
+        plan.ranges = tables.append(ranges)
+        plan.vdso = tables.append(vdso)
+        plan.signals = tables.append(signals)
+        plan.threads = tables.append(restored)
+        plan.range_count = UInt32(ranges.count)
+        plan.vdso_count = UInt32(vdso.count)
+        plan.signal_count = UInt32(signals.count)
+        plan.thread_count = UInt32(restored.count)
+        plan.program = checkpoint.program
+        plan.memory = checkpoint.memory
+        withUnsafeBytes(of: plan) { tables.bytes.replaceSubrange(planOffset..<planOffset + $0.count, with: $0) }
+        guard Self.planOffset + Int64(tables.bytes.count) <= Self.memoryOffset else {
+            throw CheckpointError("its memory has too many parts")
+        }
+        try write(tables.bytes, at: Self.planOffset)
+        try writeProgram(tableLength: tables.bytes.count)
+    }
+
+    private func writeProgram(tableLength: Int) throws {
+        var length: UInt64 = 0
+        guard let code = restore_code(&length), length <= 0x10000 else { throw CheckpointError("the code is too long") }
+        try file.write(UnsafeRawBufferPointer(start: code, count: Int(length)), at: Self.codeOffset)
+
+        // System V ABI, chapters 4 and 5.
+        var head = Bytes(count: 64 + 3 * 56)
+        for (index, byte) in ([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] as [UInt8]).enumerated() { head.bytes[index] = byte }
+        head.set(16, UInt16(2))  // ET_EXEC
+        head.set(18, UInt16(62))  // EM_X86_64
+        head.set(20, UInt32(1))
+        head.set(24, UInt64(RESTORE_CODE_ADDRESS))
+        head.set(32, UInt64(64))
+        head.set(52, UInt16(64))
+        head.set(54, UInt16(56))
+        head.set(56, UInt16(3))
+        let loaded: [(offset: Int64, address: UInt64, length: UInt64, flags: UInt32)] = [
+            (Self.codeOffset, UInt64(RESTORE_CODE_ADDRESS), length, 5),
+            (Self.planOffset, UInt64(RESTORE_PLAN_ADDRESS), UInt64(tableLength), 4),
+        ]
+        for (index, segment) in loaded.enumerated() {
+            let start = 64 + index * 56
+            head.set(start, UInt32(1))  // PT_LOAD
+            head.set(start + 4, segment.flags)
+            head.set(start + 8, UInt64(segment.offset))
+            head.set(start + 16, segment.address)
+            head.set(start + 24, segment.address)
+            head.set(start + 32, segment.length)
+            head.set(start + 40, segment.length)
+            head.set(start + 48, Self.page)
+        }
+        // PT_GNU_STACK: the stack is not executable.
+        head.set(64 + 2 * 56, UInt32(0x6474_e551))
+        head.set(64 + 2 * 56 + 4, UInt32(6))
+        head.set(64 + 2 * 56 + 48, UInt64(16))
+        try write(head.bytes, at: 0)
+    }
+
+    private func write(_ bytes: [UInt8], at offset: Int64) throws {
+        try bytes.withUnsafeBytes { try file.write($0, at: offset) }
+    }
+}
+
+/// Bytes that lie at an address, with tables in them.
+private struct Tables {
+    private let address: UInt64
+    var bytes: [UInt8] = []
+
+    init(address: UInt64) { self.address = address }
+
+    /// The address of the next byte.
+    var next: UInt64 { address + UInt64(bytes.count) }
+
+    mutating func align(_ alignment: Int) {
+        while bytes.count % alignment != 0 { bytes.append(0) }
+    }
+
+    /// Room, and its offset.
+    mutating func reserve(_ count: Int) -> Int {
+        align(16)
+        defer { bytes += [UInt8](repeating: 0, count: count) }
+        return bytes.count
+    }
+
+    mutating func append(_ more: [UInt8]) { bytes += more }
+
+    /// Appends an array of C's structures; its address, as C would have it.
+    mutating func append<Element: BitwiseCopyable>(_ elements: [Element]) -> UnsafeMutablePointer<Element>? {
+        align(16)
+        let start = next
+        elements.withUnsafeBytes { bytes += $0 }
+        // Of another process: it is only written down, never followed.
+        return UnsafeMutablePointer(bitPattern: UInt(start))
+    }
+}
