@@ -8,18 +8,26 @@ import SandboxState
 import Template
 
 extension Supervisor {
+    /// A machine that runs, and what it must be told of.
+    struct StartedMachine {
+        let machine: any Machine
+        /// Whether its writable disk is a copy of its template's.
+        let diskIsFresh: Bool
+    }
+
     /// Gathers what the machine is made of and starts it; tells clients of the engine when it is an emulated one.
-    func startMachine() async throws -> any Machine {
+    func startMachine() async throws -> StartedMachine {
         // Opening, cloning and probing block; they get a thread that may.
-        let (engine, image, upper) = try await NIOThreadPool.singleton.runIfActive { try prepare() }
+        let (engine, image) = try await NIOThreadPool.singleton.runIfActive { try prepare() }
         if let notice = engine.notice, try isNews(notice) { await session.tell(.notice(notice)) }
-        await mark("disks ready")
         let template = try await TemplateStore(home: home.path).template(
             for: TemplateSpecification(
                 cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel,
                 initramfs: record.initramfs),
             on: engine)
         await mark("template found")
+        let (upper, isFresh) = try await NIOThreadPool.singleton.runIfActive { try writableDisk(template) }
+        await mark("disks ready")
         let machine = try await QEMUMachine.start(
             template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine
         )
@@ -35,22 +43,32 @@ extension Supervisor {
             machine.kill()
             throw error
         }
-        return machine
+        return StartedMachine(machine: machine, diskIsFresh: isFresh)
     }
 
-    private func prepare() throws -> (EngineFinder.Engine, [MachineSpecification.Disk.Extent], Descriptor) {
+    private func prepare() throws -> (EngineFinder.Engine, [MachineSpecification.Disk.Extent]) {
         try FileTree.makeDirectory(home.cache)
         let engine = try EngineFinder(cacheDirectory: home.cache).find(requireKVM: record.requireKVM)
         let image = try ImageStore(home: home.path).resolve(record.imageDigest).openDisk()
+        return (engine, image.map { .init(file: $0.file, length: $0.length) })
+    }
+
+    /// The sandbox's writable disk, made when there is none; and whether it is a copy of the template's.
+    private func writableDisk(_ template: Template) throws -> (Descriptor, isFresh: Bool) {
+        var isFresh = false
         if !FileTree.exists(directory.upperDisk) {
             // By rename, so that what a crash leaves of a copy is not taken for a disk.
             let temporary = directory.upperDisk + ".new"
             try FileTree.removeFile(temporary)
-            try UpperDiskCache(home).clone(size: record.limits.disk, to: temporary)
+            isFresh = record.limits.disk == MachineLayout.freshDiskSize
+            if isFresh {
+                try UpperDisk.clone(from: template.freshDisk, to: temporary)
+            } else {
+                try UpperDiskCache(home).clone(size: record.limits.disk, to: temporary)
+            }
             try FileTree.rename(temporary, to: directory.upperDisk)
         }
-        let upper = try Descriptor(opening: directory.upperDisk, O_RDWR)
-        return (engine, image.map { .init(file: $0.file, length: $0.length) }, upper)
+        return (try Descriptor(opening: directory.upperDisk, O_RDWR), isFresh)
     }
 
     /// Whether this line was not told since the host booted.

@@ -21,13 +21,13 @@ extension Supervisor {
         await mark("supervisor started")
         do {
             let console = try ConsoleLog(path: directory.console)
-            guard let machine = try await startUnlessOrdered() else { return .stopped(reason: nil) }
+            guard let started = try await startUnlessOrdered() else { return .stopped(reason: nil) }
             await mark("engine started")
             // Whatever ends the tasks below ends the machine first, since one of them waits for it.
             let ending = await withTaskCancellationHandler {
-                await run(machine, console, restarts: restarts)
+                await run(started, console, restarts: restarts)
             } onCancel: {
-                machine.kill()
+                started.machine.kill()
             }
             await session.machineEnded()
             HostLimits(record.limits, directory).release()
@@ -38,9 +38,9 @@ extension Supervisor {
     }
 
     /// Starts the machine, which may take long: a template may have to be made first. `nil` when the sandbox is to end.
-    private func startUnlessOrdered() async throws -> (any Machine)? {
+    private func startUnlessOrdered() async throws -> StartedMachine? {
         await session.renewOrders()
-        let machine = try await withThrowingTaskGroup(of: (any Machine)?.self) { tasks in
+        let machine = try await withThrowingTaskGroup(of: StartedMachine?.self) { tasks in
             tasks.addTask { try await startMachine() }
             tasks.addTask {
                 _ = await nextOrder()
@@ -48,7 +48,7 @@ extension Supervisor {
             }
             let first = try await tasks.next() ?? nil
             tasks.cancelAll()
-            if first == nil { while let late = await tasks.nextResult() { (try? late.get())?.kill() } }
+            if first == nil { while let late = await tasks.nextResult() { (try? late.get())?.machine.kill() } }
             return first
         }
         await session.renewOrders()
@@ -56,8 +56,9 @@ extension Supervisor {
     }
 
     /// Serves clients and agent of a machine until it ends.
-    func run(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async -> Ending {
-        await withTaskGroup(of: Ending?.self) { tasks in
+    func run(_ started: StartedMachine, _ console: ConsoleLog, restarts: Int) async -> Ending {
+        let machine = started.machine
+        return await withTaskGroup(of: Ending?.self) { tasks in
             // The end of the console is not the end of the machine: waitForExit tells that, and how.
             tasks.addTask {
                 try? await console.follow(.bytes(machine.console, on: group))
@@ -68,7 +69,7 @@ extension Supervisor {
                 return nil
             }
             tasks.addTask {
-                do { try await serveAgent(machine, console, restarts: restarts) } catch is CancellationError {
+                do { try await serveAgent(started, console, restarts: restarts) } catch is CancellationError {
                     return .abandoned
                 } catch { return .failed("\(error)") }
                 return nil
@@ -172,7 +173,8 @@ extension Supervisor {
 
     // MARK: The agent
 
-    private func serveAgent(_ machine: any Machine, _ console: ConsoleLog, restarts: Int) async throws {
+    private func serveAgent(_ started: StartedMachine, _ console: ConsoleLog, restarts: Int) async throws {
+        let machine = started.machine
         let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
         try await FrameChannel.frames(machine.agentPort, on: group).executeThenClose { inbound, outbound in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -183,7 +185,7 @@ extension Supervisor {
                     do {
                         async let isKept: Void = keepFiles()
                         var received = inbound.makeAsyncIterator()
-                        try await configure(&received, outbound, console)
+                        try await configure(started, &received, outbound, console)
                         await mark("configured")
                         try await isKept
                         // Whoever hears that it is ready finds it written down.
@@ -203,10 +205,10 @@ extension Supervisor {
 
     /// Turns the booted machine into this sandbox. Fails closed: without the agent's confirmation it throws.
     private func configure(
-        _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
+        _ started: StartedMachine, _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        let identity = identity()
+        let identity = identity(diskIsFresh: started.diskIsFresh)
         try await outbound.write(try HostMessage.configure(identity).frame())
         guard let answer = try await received.next() else { return try await agentGone(console) }
         switch try GuestMessage(answer) {
@@ -239,7 +241,7 @@ extension Supervisor {
         throw SupervisorError.agentGone(console: await console.tail())
     }
 
-    private func identity() -> MachineConfiguration {
+    private func identity(diskIsFresh: Bool) -> MachineConfiguration {
         var generator = SystemRandomNumberGenerator()
         let random = (0..<64).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         let digits = Array("0123456789abcdef")
@@ -247,7 +249,7 @@ extension Supervisor {
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
             mac: [0x02] + (0..<5).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
-            mounts: record.scratch.enumerated().map { index, path in
+            upperIsFresh: diskIsFresh, mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
             },
             limits: .init(processes: record.limits.processes))

@@ -20,6 +20,9 @@ public enum MachineLayout {
     /// to it, ``MachineSpecification/diskLimit`` for those who do not.
     public static let upperSize: Int64 = 8 << 40
 
+    /// The size of the writable disk's file system that a template holds, in bytes: the usual one.
+    public static let freshDiskSize: Int64 = 8 << 30
+
     /// The disks of a machine.
     /// - Parameters:
     ///   - image: what the image's disk is joined from; together at most ``imageSize``.

@@ -7,8 +7,9 @@ import Synchronization
 
 /// Sees a machine through its boot and its rehearsal, and keeps what the console says meanwhile.
 ///
-/// The agent of a machine that boots says twice that it is ready. After the first time it does, in a process that passes
-/// away, all that it does for a sandbox: what that brings into the kernel's and the emulator's memory the forks find there.
+/// The agent of a machine that boots says three times that it is ready. After the first two it does, in a process that
+/// passes away, all that it does for a sandbox, one that was used before and one that is new: what that brings into the
+/// kernel's and the emulator's memory the forks find there.
 final class Rehearsal: Sendable {
     /// Longest time from the start of the engine to the end of the rehearsal, in seconds. Generous: an emulated machine on
     /// a busy host takes many times the usual one.
@@ -27,8 +28,13 @@ final class Rehearsal: Sendable {
     /// Returns when the agent has rehearsed and is ready. Blocks the calling thread.
     func play() throws {
         var agent = Conversation(self)
+        for isNew in [false, true] { try rehearse(&agent, isNew: isNew) }
         try agent.waitUntilReady()
-        try configure(&agent)
+    }
+
+    private func rehearse(_ agent: inout Conversation, isNew: Bool) throws {
+        try agent.waitUntilReady()
+        try configure(&agent, isNew: isNew)
         // With and without a terminal, and twice: the second finds what the first has left.
         for (number, terminal) in [nil, nil, TerminalSize(rows: 24, columns: 80)].enumerated() {
             try runProgram(&agent, stream: UInt32(number + 1), terminal)
@@ -37,13 +43,13 @@ final class Rehearsal: Sendable {
         guard case .measured = try agent.next() else { throw Failure("the agent does not measure") }
         try agent.send(.shutdown(graceMilliseconds: 1000))
         guard case .stopped = try agent.next() else { throw Failure("the agent does not stop") }
-        try agent.waitUntilReady()
     }
 
-    private func configure(_ agent: inout Conversation) throws {
+    private func configure(_ agent: inout Conversation, isNew: Bool) throws {
         let configuration = MachineConfiguration(
             entropy: [UInt8](repeating: 0, count: 64), wallClock: HostClock.wall, hostName: "rehearsal",
-            machineID: String(repeating: "0", count: 32), mac: [2, 0, 0, 0, 0, 1], limits: .init(processes: 64))
+            machineID: String(repeating: "0", count: 32), mac: [2, 0, 0, 0, 0, 1], upperIsFresh: isNew,
+            limits: .init(processes: 64))
         try agent.send(.configure(configuration))
         switch try agent.next() {
         case .configured(let confirmation):

@@ -7,20 +7,15 @@ import Tar
 /// The disks of a machine that is to be frozen: as much content as it takes to rehearse. Its forks find their own in the
 /// same places.
 enum RehearsalDisks {
-    /// Small, as the engine that rehearses may write little.
-    private static let upperSize: Int64 = 32 << 20
-
     /// Makes the disks.
-    /// - Parameter directory: an existing directory where a file may lie for a moment.
-    static func make(in directory: String) throws -> [MachineSpecification.Disk] {
+    /// - Parameter upper: where the writable disk goes; nothing may be there yet. The machine makes a fresh one of it.
+    static func make(upper path: String) throws -> [MachineSpecification.Disk] {
         let image = try image()
         // One file as long as the disk: QEMU freezes no machine with a joined one.
         guard ftruncate(image.rawValue, off_t(MachineLayout.imageSize)) == 0 else {
             throw SystemError("make the disk of a rehearsal")
         }
-        let path = directory + "/upper"
-        try UpperDisk.format(path: path, size: upperSize)
-        defer { unlink(path) }
+        try UpperDisk.format(path: path, size: MachineLayout.freshDiskSize)
         return try MachineLayout.disks(
             image: [.init(file: try image.reopened(), length: MachineLayout.imageSize)],
             upper: try Descriptor(opening: path, O_RDWR))

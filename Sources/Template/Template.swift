@@ -12,6 +12,9 @@ public struct Template: Sendable {
 
     /// The file that was its memory, opened for reading only.
     let memoryFile: Descriptor
+    /// Its writable disk, opened for reading only: one that has never been used, as a new sandbox begins with when its own
+    /// shall be ``MachineLayout/freshDiskSize`` large.
+    public let freshDisk: Descriptor
     /// The state of its devices.
     let state: [UInt8]
     /// Its engine, where that was frozen too.

@@ -59,7 +59,8 @@ struct TemplateBuilder {
                 origin: .boot(
                     kernel: try Descriptor(opening: specification.kernel),
                     initramfs: try Descriptor(opening: specification.initramfs), memory: memory),
-                disks: try RehearsalDisks.make(in: work), network: true, diskLimit: Self.stateLimit,
+                disks: try RehearsalDisks.make(upper: work + "/upper"), network: true,
+                diskLimit: MachineLayout.freshDiskSize,
                 userNumber: UInt32(bitPattern: getpid())),
             on: engine)
         return try await withTaskCancellationHandler {
@@ -101,7 +102,7 @@ struct TemplateBuilder {
         do {
             let template = Template(
                 name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: try memory.reopened(),
-                state: frozen.state,
+                freshDisk: try Descriptor.memory("upper"), state: frozen.state,
                 engine: FrozenEngine(program: try Descriptor(opening: work + "/engine"), layout: layout))
             let upper = try Descriptor.memory("upper")
             let fork = try await QEMUMachine.start(
@@ -117,12 +118,16 @@ struct TemplateBuilder {
 
     private func publish(_ memory: Descriptor, _ frozen: Frozen) throws {
         let state = frozen.state
-        try memory.synchronize()
-        guard fchmod(memory.rawValue, 0o400) == 0 else { throw SystemError("protect", work + "/memory") }
+        let upper = try Descriptor(opening: work + "/upper", O_RDWR)
+        for (file, name) in [(memory, "memory"), (upper, "upper")] {
+            try file.synchronize()
+            guard fchmod(file.rawValue, 0o400) == 0 else { throw SystemError("protect", "\(work)/\(name)") }
+        }
         try FileTree.writeAtomically(state, to: work + "/state", mode: 0o400, durable: true)
         let manifest = TemplateManifest(
             key: key, memory: FileIdentity(try memory.status()),
-            memoryChecksum: try MemoryImage.checksum(of: memory).value, stateChecksum: Checksum(state).value,
+            memoryChecksum: try MemoryImage.checksum(of: memory).value, upper: FileIdentity(try upper.status()),
+            upperChecksum: try MemoryImage.checksum(of: upper).value, stateChecksum: Checksum(state).value,
             engine: try engineFiles(frozen), created: Int64(time(nil)))
         try manifest.write(to: work + "/manifest.json")
         let path = "\(directory)/\(key.name)"

@@ -14,6 +14,9 @@ struct TemplateManifest: Codable, Equatable, Sendable {
     var memory: FileIdentity
     /// The checksum of its content.
     var memoryChecksum: UInt64
+    /// The fresh disk, in the same way.
+    var upper: FileIdentity
+    var upperChecksum: UInt64
     /// The checksum of the state file.
     var stateChecksum: UInt64
     /// The frozen engine, where there is one.

@@ -2,7 +2,7 @@ import Engine
 import Glibc
 import LinuxSystem
 
-/// The templates of one user: `templates/<name>/` with `memory`, `state`, perhaps `engine` and
+/// The templates of one user: `templates/<name>/` with `memory`, `state`, `upper`, perhaps `engine` and
 /// `engine.layout`, and `manifest.json`, each published by one
 /// rename of its directory, and `templates/<name>.lock`, held by whoever makes or removes it.
 public struct TemplateStore: Sendable {
@@ -71,6 +71,8 @@ public struct TemplateStore: Sendable {
         guard let manifest = try? TemplateManifest.read(path + "/manifest.json"), manifest.key == key,
             let memory = try? Descriptor(opening: path + "/memory"), let status = try? memory.status(),
             FileIdentity(status) == manifest.memory, manifest.memory.size == key.memory,
+            let upper = try? Descriptor(opening: path + "/upper"), let status = try? upper.status(),
+            FileIdentity(status) == manifest.upper,
             let state = try? FileTree.read(path + "/state"), Checksum(state).value == manifest.stateChecksum
         else { return nil }
         var engine: FrozenEngine?
@@ -80,7 +82,9 @@ public struct TemplateStore: Sendable {
         }
         // The time of the last use, for pruning; it is no harm when it cannot be noted.
         utimensat(AT_FDCWD, path + "/manifest.json", nil, 0)
-        return Template(name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: memory, state: state, engine: engine)
+        return Template(
+            name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: memory, freshDisk: upper, state: state,
+            engine: engine)
     }
 
     /// A template's engine; `nil` when it is damaged, or was frozen before the host's last boot.
@@ -151,6 +155,10 @@ public struct TemplateStore: Sendable {
             guard try MemoryImage.checksum(of: memory).value == manifest.memoryChecksum else {
                 return "its memory is damaged"
             }
+            let upper = try Descriptor(opening: path + "/upper")
+            guard FileIdentity(try upper.status()) == manifest.upper,
+                try MemoryImage.checksum(of: upper).value == manifest.upperChecksum
+            else { return "its disk is damaged" }
             if let files = manifest.engine {
                 guard frozenEngine(files, in: path) != nil else { return "its engine is damaged, or of an earlier boot" }
                 let sum = try MemoryImage.checksum(of: try Descriptor(opening: path + "/engine"))

@@ -38,6 +38,12 @@ public enum UpperDisk {
     public static func clone(from source: String, to target: String) throws(DiskImageError) {
         let original: Descriptor
         do { original = try Descriptor(opening: source) } catch { throw .system(error) }
+        try clone(from: original, to: target)
+    }
+
+    /// Copies a disk in the same way.
+    /// - Parameter original: the disk, open for reading.
+    public static func clone(from original: Descriptor, to target: String) throws(DiskImageError) {
         try create(target) { file throws(DiskImageError) in
             do throws(SystemError) { try SparseCopy(from: original, to: file).run() } catch { throw .system(error) }
         }

@@ -69,11 +69,12 @@ final class QEMUProcess: Sendable {
         _ jail: EngineJail, control: Descriptor, messages: Descriptor, first: [QEMUCommandLine.Command],
         patience: Duration = .seconds(10)
     ) async throws(EngineError) -> (QEMUProcess, Walls) {
+        let handover = Handover(jail)
         let result = await withCheckedContinuation { continuation in
             do throws(SystemError) {
                 try DedicatedThread.start {
                     let started = Result { () throws(EngineError) in
-                        try launch(jail, control, messages, first, patience)
+                        try launch(handover.take(), control, messages, first, patience)
                     }
                     continuation.resume(returning: started.map { ($0.0, $0.1) })
                     if case .success(let (process, _, loop)) = started { loop.run(process) }
@@ -83,8 +84,18 @@ final class QEMUProcess: Sendable {
         return try result.get()
     }
 
+    /// Gives a jail to the engine's thread, which lives as long as the engine: the descriptors in the jail must not, or the
+    /// end of the engine's could not be seen.
+    private final class Handover: Sendable {
+        private let jail: Mutex<EngineJail?>
+
+        init(_ jail: EngineJail) { self.jail = Mutex(jail) }
+
+        func take() -> EngineJail? { jail.withLock { $0.take() } }
+    }
+
     private static func launch(
-        _ jail: EngineJail, _ control: Descriptor, _ messages: Descriptor, _ first: [QEMUCommandLine.Command],
+        _ jail: consuming EngineJail?, _ control: Descriptor, _ messages: Descriptor, _ first: [QEMUCommandLine.Command],
         _ patience: Duration
     ) throws(EngineError) -> (QEMUProcess, Walls, Loop) {
         do {
@@ -93,7 +104,7 @@ final class QEMUProcess: Sendable {
             for descriptor in [control, messages, forwarded.write, wakeup.read, wakeup.write] {
                 try descriptor.setNonblocking(true)
             }
-            let (process, walls) = try jail.start()
+            guard let (process, walls) = try jail?.start() else { throw EngineError.ended }
             let engine = QEMUProcess(
                 process, control: control, messages: forwarded.read, wakeup: wakeup, first: first,
                 patience: patience)

@@ -18,6 +18,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var imageDisk: String
     /// Serial number of the writable ext4 disk.
     public var upperDisk: String
+    /// Whether the writable disk is a copy of the one that the machine had when it was frozen, and never used since.
+    public var upperIsFresh: Bool
     /// Further mounts, in order, after the root is in place.
     public var mounts: [Mount]
     /// `NAME=VALUE` pairs that every process starts from; a process's own environment overrides them.
@@ -70,7 +72,7 @@ public struct MachineConfiguration: Equatable, Sendable {
     public init(
         entropy: [UInt8], wallClock: UInt64, hostName: String, machineID: String, mac: [UInt8],
         addresses: [String] = [], imageDisk: String = "image", upperDisk: String = "upper",
-        mounts: [Mount] = [], environment: [String] = [], limits: Limits = Limits()
+        upperIsFresh: Bool = false, mounts: [Mount] = [], environment: [String] = [], limits: Limits = Limits()
     ) {
         self.entropy = entropy
         self.wallClock = wallClock
@@ -80,6 +82,7 @@ public struct MachineConfiguration: Equatable, Sendable {
         self.addresses = addresses
         self.imageDisk = imageDisk
         self.upperDisk = upperDisk
+        self.upperIsFresh = upperIsFresh
         self.mounts = mounts
         self.environment = environment
         self.limits = limits
@@ -97,6 +100,7 @@ public struct MachineConfiguration: Equatable, Sendable {
         addresses = try reader.list { reader throws(ProtocolError) in try reader.string() }
         imageDisk = try reader.string()
         upperDisk = try reader.string()
+        upperIsFresh = try reader.boolean()
         mounts = try reader.list { reader throws(ProtocolError) in
             Mount(
                 type: try reader.string(), source: try reader.string(), target: try reader.string(),
@@ -116,6 +120,7 @@ public struct MachineConfiguration: Equatable, Sendable {
         writer.list(addresses) { writer, address in writer.string(address) }
         writer.string(imageDisk)
         writer.string(upperDisk)
+        writer.boolean(upperIsFresh)
         writer.list(mounts) { writer, mount in
             writer.string(mount.type)
             writer.string(mount.source)

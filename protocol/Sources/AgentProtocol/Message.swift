@@ -102,7 +102,7 @@ public enum HostMessage: Equatable, Sendable {
 /// What the agent says to the host. The host trusts none of it.
 public enum GuestMessage: Equatable, Sendable {
     /// The machine has booted and waits to be configured; carries the agent's ``ProtocolVersion``. A machine that booted
-    /// says so twice: at first it rehearses, with a configuration, processes and a shutdown that pass away.
+    /// says so three times: at first it rehearses, with configurations, processes and shutdowns that pass away.
     case ready(version: UInt32)
     /// Every part of the configuration is in force, as the confirmation shows.
     case configured(Confirmation)

@@ -27,7 +27,11 @@ public final class Agent {
             let port = try Boot.openPort(named: "agent")
             let machine = try PreparedMachine()
             Rehearsal.prepareTypes()
-            try Rehearsal.play { () throws(AgentError) in try Agent(port, try machine.rehearsing()).serve() }
+            for _ in 0..<2 {
+                // A sandbox finds the fresh disk, or one that it has used; so does a rehearsal.
+                try Rehearsal.play { () throws(AgentError) in try Agent(port, try machine.rehearsing()).serve() }
+                try machine.prepareFreshDisk()
+            }
             try Agent(port, machine).serve()
         } catch {
             logLine("\(error)")

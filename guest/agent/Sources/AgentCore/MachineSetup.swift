@@ -14,9 +14,11 @@ struct MachineSetup {
         let identity = try Identity(configuration, machine)
         rootFileSystem = try RootFileSystem(
             image: try machine.disk(configuration.imageDisk), upper: try machine.disk(configuration.upperDisk),
-            first: machine.first)
+            isFresh: configuration.upperIsFresh, first: machine.first,
+            files: SystemFiles(hostName: configuration.hostName, machineID: configuration.machineID))
         let root = rootFileSystem.root
-        try MachineSetup.writeFiles(in: root, configuration)
+        if !root.exists("/tmp") { _ = try root.systemDirectory("tmp", mode: 0o1777) }
+        if !root.exists("/run") { _ = try root.systemDirectory("run") }
         let limits = configuration.limits
         if limits.processes > 0 {
             try KernelFile.set("/sys/fs/cgroup/sandbox/pids.max", to: "\(limits.processes)")
@@ -40,33 +42,6 @@ struct MachineSetup {
                     group: try root.contents(of: "/etc/group", upTo: UserDatabase.largestFile) ?? [])
             })
         confirmation = try identity.confirmation(root)
-    }
-
-    /// Makes the files and directories that programs expect and an image may lack.
-    private static func writeFiles(in root: RootDirectory, _ configuration: MachineConfiguration) throws(AgentError) {
-        if !root.exists("/tmp") { _ = try root.systemDirectory("tmp", mode: 0o1777) }
-        if !root.exists("/run") { _ = try root.systemDirectory("run") }
-
-        let present = try? root.open("/etc", O_PATH | O_DIRECTORY)
-        let etc = if let present { present } else { try root.systemDirectory("etc") }
-        try root.replaceFile("hostname", in: etc, with: "\(configuration.hostName)\n")
-        try root.replaceFile("machine-id", in: etc, with: "\(configuration.machineID)\n")
-        try root.replaceFile(
-            "hosts", in: etc,
-            with: """
-                127.0.0.1\tlocalhost
-                ::1\tlocalhost ip6-localhost ip6-loopback
-                fe00::0\tip6-localnet
-                ff00::0\tip6-mcastprefix
-                ff02::1\tip6-allnodes
-                ff02::2\tip6-allrouters
-                127.0.1.1\t\(configuration.hostName)
-
-                """)
-        if !root.exists("/etc/resolv.conf") {
-            try root.replaceFile("resolv.conf", in: etc, with: "# This sandbox has no name server.\n")
-        }
-        if !root.exists("/etc/mtab") { symlinkat("/proc/self/mounts", etc.number, "mtab") }
     }
 
     private static func mount(_ mount: MachineConfiguration.Mount, in fileSystem: RootFileSystem) throws(AgentError) {

@@ -37,6 +37,10 @@ struct PreparedMachine {
         try PreparedMachine.setKernelParameters()
         try AgentError.check("bring up the loopback interface") { agent_bring_up("lo") }
         disks = try BlockDevice.all()
+        // A program is read in a few large pieces: an emulated device takes long for each, whatever its length.
+        for disk in disks.values {
+            try KernelFile.set("/sys/block/\(disk.path.dropFirst(5))/queue/read_ahead_kb", to: "1024")
+        }
         try RootFileSystem.makePlaces()
     }
 
@@ -49,6 +53,11 @@ struct PreparedMachine {
         machine.bootID = "/proc/sys/kernel/random/uuid"
         machine.isRehearsing = true
         return machine
+    }
+
+    /// Makes the writable disk one that has never been used, if the machine has one.
+    func prepareFreshDisk() throws(AgentError) {
+        if let disk = disks["upper"] { try FreshDisk.make(on: disk) }
     }
 
     /// The disk with this serial number.

@@ -26,10 +26,6 @@ enum Rehearsal {
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
         guard status == 0 else { throw .refused("the rehearsal failed") }
-        // A disk that were still mounted would show the forks what is not theirs.
-        for disk in try BlockDevice.all().values {
-            _ = try Descriptor.open(disk.path, O_RDONLY | O_EXCL)
-        }
     }
 
     /// Puts the program to rehearse with into the sandbox.

@@ -20,16 +20,30 @@ struct RootFileSystem {
     }
 
     /// Mounts the disks and makes the result the root of this process.
-    /// - Parameter first: the kernel's first root.
-    init(image: BlockDevice, upper disk: BlockDevice, first: Descriptor) throws(AgentError) {
+    /// - Parameters:
+    ///   - isFresh: whether the writable disk is as ``FreshDisk`` has made it.
+    ///   - first: the kernel's first root.
+    ///   - files: what the sandbox gets in its /etc.
+    init(
+        image: BlockDevice, upper disk: BlockDevice, isFresh: Bool, first: Descriptor, files: SystemFiles
+    ) throws(AgentError) {
         self.first = first
         try FileSystemMount("erofs", at: "/image", source: image.path, flags: UInt(MS_RDONLY)).mount()
-        // The lazy initialiser of inode tables would dirty every sandbox's disk for nothing.
-        try FileSystemMount(
-            "ext4", at: "/disk", source: disk.path, flags: UInt(MS_NOATIME),
-            data: disk.discards ? "noinit_itable,discard" : "noinit_itable"
-        ).mount()
-        try RootFileSystem.prepareDisk()
+        var hasFiles = false
+        var isNew = isFresh
+        if isFresh {
+            try FreshDisk.thaw(disk)
+            hasFiles = try files.write(toUpper: FreshDisk.upper, over: "/image")
+        } else {
+            FreshDisk.drop()
+            try FreshDisk.mount(disk)
+            isNew = try FreshDisk.makeDirectories()
+        }
+        if isNew {
+            var status = stat()
+            try AgentError.check("look at the image's root") { stat("/image", &status) }
+            try FreshDisk.take(status, for: FreshDisk.upper)
+        }
         // redirect_dir: directories of the image can be renamed. index: hard links of the image stay links when one
         // is written. metacopy: a chown or chmod does not copy the file. All three act on what the upper disk says; in
         // the only lower layer they are not looked for.
@@ -52,19 +66,7 @@ struct RootFileSystem {
         try AgentError.check("enter the sandbox's root") { chroot(".") }
         try AgentError.check("enter the sandbox's root") { chdir("/") }
         root = place
-    }
-
-    /// Makes the overlay's two directories on a new disk; the upper one is the sandbox's root and looks like the image's.
-    private static func prepareDisk() throws(AgentError) {
-        if mkdir("/disk/work", 0o700) < 0 && errno != EEXIST { throw .system("make /disk/work", errno) }
-        if mkdir("/disk/upper", 0o700) < 0 {
-            if errno == EEXIST { return }
-            throw .system("make /disk/upper", errno)
-        }
-        var status = stat()
-        try AgentError.check("look at the image's root") { stat("/image", &status) }
-        try AgentError.check("set the owner of the root") { chown("/disk/upper", status.st_uid, status.st_gid) }
-        try AgentError.check("set the mode of the root") { chmod("/disk/upper", status.st_mode & 0o7777) }
+        if !hasFiles { try files.write(in: root) }
     }
 
     /// Shows a directory of the writable disk itself at `target`, outside the overlay: overlays can be made on it.

@@ -19,6 +19,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -228,6 +229,8 @@ int agent_fork(void) {
     // The raw call: the agent has one thread, so no lock is held, and nothing is registered to run around a fork.
     return (int)syscall(SYS_fork);
 }
+
+bool agent_has_attributes(const char *path) { return llistxattr(path, NULL, 0) != 0; }
 
 int agent_leave_mounts(void) { return unshare(CLONE_NEWNS | CLONE_NEWUTS); }
 

@@ -2,6 +2,7 @@
 #define AGENT_SYSTEM_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -58,6 +59,9 @@ int agent_open_process(pid_t pid);
 
 /// fork(2) of a process with one thread.
 int agent_fork(void);
+
+/// Whether a file has extended attributes, or cannot be asked: llistxattr(2).
+bool agent_has_attributes(const char *path);
 
 /// unshare(2): mounts and names of this process's own.
 int agent_leave_mounts(void);
