@@ -26,7 +26,7 @@ extension Supervisor {
                 initramfs: record.initramfs),
             on: engine)
         await mark("template found")
-        let (upper, isFresh) = try await NIOThreadPool.singleton.runIfActive { try writableDisk(template) }
+        let upper = try await NIOThreadPool.singleton.runIfActive { try writableDisk(template) }
         await mark("disks ready")
         let machine = try await QEMUMachine.start(
             template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine
@@ -43,7 +43,8 @@ extension Supervisor {
             machine.kill()
             throw error
         }
-        return StartedMachine(machine: machine, diskIsFresh: isFresh)
+        if case .fresh = upper { return StartedMachine(machine: machine, diskIsFresh: true) }
+        return StartedMachine(machine: machine, diskIsFresh: false)
     }
 
     private func prepare() throws -> (EngineFinder.Engine, [MachineSpecification.Disk.Extent]) {
@@ -53,8 +54,8 @@ extension Supervisor {
         return (engine, image.map { .init(file: $0.file, length: $0.length) })
     }
 
-    /// The sandbox's writable disk, made when there is none; and whether it is a copy of the template's.
-    private func writableDisk(_ template: Template) throws -> (Descriptor, isFresh: Bool) {
+    /// The sandbox's writable disk, made when there is none.
+    private func writableDisk(_ template: Template) throws -> MachineLayout.Upper {
         var isFresh = false
         if !FileTree.exists(directory.upperDisk) {
             // By rename, so that what a crash leaves of a copy is not taken for a disk.
@@ -68,7 +69,8 @@ extension Supervisor {
             }
             try FileTree.rename(temporary, to: directory.upperDisk)
         }
-        return (try Descriptor(opening: directory.upperDisk, O_RDWR), isFresh)
+        let file = try Descriptor(opening: directory.upperDisk, O_RDWR)
+        return isFresh ? .fresh(file) : .used(file)
     }
 
     /// Whether this line was not told since the host booted.

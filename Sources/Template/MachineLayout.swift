@@ -4,16 +4,17 @@ import LinuxSystem
 
 /// The devices that every sandbox's machine has, whatever its image and the size of its disk.
 ///
-/// Of the eight slots of a microvm five are taken: console and agent's port, random numbers, the image's disk, the
-/// writable disk, and a network device without carrier. Three are left empty: a block device costs each waking machine
-/// more than a device of a kind that is there already, and none is needed so far.
+/// Of the eight slots of a microvm six are taken: console and agent's port, random numbers, the image's disk, two for the
+/// writable disk, of which each machine has one, and a network device without carrier. Two are left empty.
 public enum MachineLayout {
     /// Counted up whenever a machine of the one layout could not go on as one of the other.
-    static let version = 2
+    static let version = 3
     /// The serial number of the disk that holds the image.
     public static let imageDisk = "image"
-    /// The serial number of the writable disk.
+    /// The serial number of the writable disk of a sandbox that has run before.
     public static let upperDisk = "upper"
+    /// The serial number of the writable disk that a template holds, mounted, for sandboxes that have not.
+    public static let freshDisk = "fresh"
     /// How large the guest sees the image's disk, in bytes.
     public static let imageSize: Int64 = 1 << 40
     /// How large the guest sees the writable disk, in bytes. The file system within sets the limit for those who keep
@@ -23,17 +24,40 @@ public enum MachineLayout {
     /// The size of the writable disk's file system that a template holds, in bytes: the usual one.
     public static let freshDiskSize: Int64 = 8 << 30
 
+    /// A sandbox's own disk.
+    public enum Upper: Sendable {
+        /// One that it has used.
+        case used(Descriptor)
+        /// A copy of its template's.
+        case fresh(Descriptor)
+    }
+
     /// The disks of a machine.
     /// - Parameters:
     ///   - image: what the image's disk is joined from; together at most ``imageSize``.
-    ///   - upper: the file of the writable disk, opened for reading and writing. It becomes ``upperSize`` long, sparse.
+    ///   - upper: the files of the two writable disks, opened for reading and writing. They become ``upperSize`` long,
+    ///     sparse.
     static func disks(
-        image: [MachineSpecification.Disk.Extent], upper: Descriptor
+        image: [MachineSpecification.Disk.Extent], used: Descriptor, fresh: Descriptor
     ) throws(SystemError) -> [MachineSpecification.Disk] {
-        guard ftruncate(upper.rawValue, off_t(upperSize)) == 0 else { throw SystemError("extend the writable disk") }
+        for file in [used, fresh] {
+            guard ftruncate(file.rawValue, off_t(upperSize)) == 0 else { throw SystemError("extend the writable disk") }
+        }
         return [
             .init(serial: imageDisk, extents: image, readOnly: true, size: imageSize),
-            .init(serial: upperDisk, extents: [.init(file: upper, length: upperSize)], readOnly: false),
+            .init(serial: upperDisk, extents: [.init(file: used, length: upperSize)], readOnly: false),
+            .init(serial: freshDisk, extents: [.init(file: fresh, length: upperSize)], readOnly: false),
         ]
+    }
+
+    /// The disks of a machine that has one of the two.
+    static func disks(
+        image: [MachineSpecification.Disk.Extent], upper: Upper
+    ) throws(SystemError) -> [MachineSpecification.Disk] {
+        let nothing = try Descriptor.memory("no disk")
+        return switch upper {
+        case .used(let file): try disks(image: image, used: file, fresh: nothing)
+        case .fresh(let file): try disks(image: image, used: nothing, fresh: file)
+        }
     }
 }

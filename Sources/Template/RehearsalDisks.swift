@@ -7,18 +7,23 @@ import Tar
 /// The disks of a machine that is to be frozen: as much content as it takes to rehearse. Its forks find their own in the
 /// same places.
 enum RehearsalDisks {
+    private static let usedSize: Int64 = 32 << 20
+
     /// Makes the disks.
-    /// - Parameter upper: where the writable disk goes; nothing may be there yet. The machine makes a fresh one of it.
-    static func make(upper path: String) throws -> [MachineSpecification.Disk] {
+    /// - Parameter directory: where the file `upper` goes, of which the machine makes a fresh disk.
+    static func make(in directory: String) throws -> [MachineSpecification.Disk] {
         let image = try image()
         // One file as long as the disk: QEMU freezes no machine with a joined one.
         guard ftruncate(image.rawValue, off_t(MachineLayout.imageSize)) == 0 else {
             throw SystemError("make the disk of a rehearsal")
         }
-        try UpperDisk.format(path: path, size: MachineLayout.freshDiskSize)
+        let (used, fresh) = (directory + "/used", directory + "/upper")
+        try UpperDisk.format(path: used, size: usedSize)
+        defer { unlink(used) }
+        try UpperDisk.format(path: fresh, size: MachineLayout.freshDiskSize)
         return try MachineLayout.disks(
             image: [.init(file: try image.reopened(), length: MachineLayout.imageSize)],
-            upper: try Descriptor(opening: path, O_RDWR))
+            used: try Descriptor(opening: used, O_RDWR), fresh: try Descriptor(opening: fresh, O_RDWR))
     }
 
     /// An image of a few directories and a file, all in one.

@@ -25,10 +25,11 @@ public struct Template: Sendable {
     /// - Parameters:
     ///   - image: what the image's disk is joined from.
     ///   - upper: the file of the writable disk, opened for reading and writing; it becomes very long and stays sparse.
+    ///     The machine must be configured in the same sense.
     ///   - diskLimit: how far the engine may write to it, in bytes.
     ///   - userNumber: as in `MachineSpecification`.
     public func fork(
-        image: [MachineSpecification.Disk.Extent], upper: Descriptor, diskLimit: Int64, userNumber: UInt32
+        image: [MachineSpecification.Disk.Extent], upper: MachineLayout.Upper, diskLimit: Int64, userNumber: UInt32
     ) throws(TemplateError) -> MachineSpecification {
         try TemplateError.wrap {
             return MachineSpecification(

@@ -59,7 +59,7 @@ struct TemplateBuilder {
                 origin: .boot(
                     kernel: try Descriptor(opening: specification.kernel),
                     initramfs: try Descriptor(opening: specification.initramfs), memory: memory),
-                disks: try RehearsalDisks.make(upper: work + "/upper"), network: true,
+                disks: try RehearsalDisks.make(in: work), network: true,
                 diskLimit: MachineLayout.freshDiskSize,
                 userNumber: UInt32(bitPattern: getpid())),
             on: engine)
@@ -107,7 +107,7 @@ struct TemplateBuilder {
             let upper = try Descriptor.memory("upper")
             let fork = try await QEMUMachine.start(
                 template.fork(
-                    image: [.init(file: try Descriptor.memory("image").reopened(), length: 512)], upper: upper,
+                    image: [.init(file: try Descriptor.memory("image").reopened(), length: 512)], upper: .used(upper),
                     diskLimit: 0, userNumber: UInt32(bitPattern: getpid())),
                 on: engine)
             defer { fork.kill() }

@@ -36,10 +36,12 @@ struct QEMUCommandLine {
         var network: Descriptor?
     }
 
-    /// - Parameter sandbox: whether the program has QEMU's own system call filter.
+    /// - Parameters:
+    ///   - sandbox: whether the program has QEMU's own system call filter.
+    ///   - counterRate: what `HostClock.counterKilohertz()` says.
     init(
         _ specification: MachineSpecification, engine: EngineFinder.Engine, firmware: Descriptor, channels: Channels,
-        sandbox: Bool
+        sandbox: Bool, counterRate: UInt64
     ) throws(EngineError) {
         let emulated = engine.accelerator == .emulated
         arguments = [engine.binary, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
@@ -80,7 +82,8 @@ struct QEMUCommandLine {
         switch specification.origin {
         case .boot(let kernel, let initramfs, _):
             arguments += ["-kernel", reopen(kernel), "-initrd", reopen(initramfs)]
-            arguments += ["-append", Self.kernelArguments(specification, emulated: emulated).joined(separator: " ")]
+            let words = Self.kernelArguments(specification, emulated: emulated, counterRate: counterRate)
+            arguments += ["-append", words.joined(separator: " ")]
             if emulated, let file = specification.memoryFile {
                 roles.append((.memory, file))
                 do { try addSlots() } catch { throw .prepare("room for disks", error) }
@@ -100,12 +103,14 @@ struct QEMUCommandLine {
         }
     }
 
-    private static func kernelArguments(_ specification: MachineSpecification, emulated: Bool) -> [String] {
+    private static func kernelArguments(
+        _ specification: MachineSpecification, emulated: Bool, counterRate: UInt64
+    ) -> [String] {
         // Without ACPI the guest ends by a triple fault, which -no-reboot turns into the end of QEMU.
         var words = ["console=hvc0", "reboot=t", "panic=-1", "quiet"]
         // An emulated processor does not speculate, and its timer interrupt is known to come.
-        // What it counts as its clock is right by construction; a watchdog that was kept waiting would think otherwise.
-        if emulated { words += ["mitigations=off", "no_timer_check", "tsc=reliable"] }
+        // Its time stamp counter is the host's, and measuring that against an emulated timer goes wrong every other time.
+        if emulated { words += ["mitigations=off", "no_timer_check", "tsc=reliable", "tsc_early_khz=\(counterRate)"] }
         if emulated, specification.cpus == 1 {
             // A tenth of a second each: measuring the processor's own timer, where the interval timer does as well; and
             // taking the lock prefixes out of the kernel's code, which with one processor are translated to nothing.

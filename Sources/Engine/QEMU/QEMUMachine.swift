@@ -43,7 +43,12 @@ public final class QEMUMachine: Machine {
     ) async throws(EngineError) -> QEMUMachine {
         try specification.validate()
         let launch: Launch
-        do { launch = try Launch(specification, engine) } catch {
+        do {
+            // Of use to a machine that boots only.
+            var counterRate: UInt64 = 0
+            if !specification.isFork { counterRate = try await DedicatedThread.value { HostClock.counterKilohertz() } }
+            launch = try Launch(specification, engine, counterRate: counterRate)
+        } catch {
             throw error as? EngineError
                 ?? .prepare("the engine's channels", error as? SystemError ?? SystemError("prepare"))
         }
@@ -124,7 +129,7 @@ public final class QEMUMachine: Machine {
         let firstCommands: [QEMUCommandLine.Command]
         let files: [FileNumber: EngineRole]
 
-        init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine) throws {
+        init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine, counterRate: UInt64) throws {
             let pipe = try Descriptor.pipe()
             let control = try Descriptor.socketPair()
             let console = try Descriptor.socketPair()
@@ -151,7 +156,7 @@ public final class QEMUMachine: Machine {
                 firstCommands = thawed.firstCommands
                 files = [:]
             } else {
-                let line = try Self.line(specification, engine, channels)
+                let line = try Self.line(specification, engine, channels, counterRate)
                 jail.arguments = line.arguments
                 jail.descriptors = line.descriptors
                 jail.reopened = line.reopened
@@ -172,7 +177,8 @@ public final class QEMUMachine: Machine {
         private static let overhead: Int64 = 512 << 20
 
         private static func line(
-            _ specification: MachineSpecification, _ engine: EngineFinder.Engine, _ channels: QEMUCommandLine.Channels
+            _ specification: MachineSpecification, _ engine: EngineFinder.Engine, _ channels: QEMUCommandLine.Channels,
+            _ counterRate: UInt64
         ) throws -> QEMUCommandLine {
             var specification = specification
             if case .boot(let kernel, let initramfs, let memory) = specification.origin {
@@ -182,7 +188,7 @@ public final class QEMUMachine: Machine {
             let program = ELFProgram(try Descriptor(opening: engine.binary))
             return try QEMUCommandLine(
                 specification, engine: engine, firmware: try Descriptor(opening: engine.firmware), channels: channels,
-                sandbox: program.libraries.contains { $0.hasPrefix("libseccomp.so") })
+                sandbox: program.libraries.contains { $0.hasPrefix("libseccomp.so") }, counterRate: counterRate)
         }
 
         /// QEMU opens the kernel anew as another user when root starts it; a file that others may not read is copied.

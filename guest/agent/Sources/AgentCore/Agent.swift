@@ -25,13 +25,13 @@ public final class Agent {
             signal(SIGPIPE, SIG_IGN)
             try Boot.mountKernelFileSystems()
             let port = try Boot.openPort(named: "agent")
-            let machine = try PreparedMachine()
+            var machine = try PreparedMachine()
             Rehearsal.prepareTypes()
-            for _ in 0..<2 {
-                // A sandbox finds the fresh disk, or one that it has used; so does a rehearsal.
-                try Rehearsal.play { () throws(AgentError) in try Agent(port, try machine.rehearsing()).serve() }
-                try machine.prepareFreshDisk()
-            }
+            // A sandbox has a disk that was used before, or the fresh one; so do the rehearsals.
+            try Rehearsal.play(port, machine)
+            try machine.prepareFreshDisk()
+            try Rehearsal.play(port, machine)
+            try machine.prepareFreshDisk()
             try Agent(port, machine).serve()
         } catch {
             logLine("\(error)")
@@ -41,7 +41,10 @@ public final class Agent {
         exit(1)
     }
 
-    private init(_ port: Descriptor, _ machine: PreparedMachine) throws(AgentError) {
+    /// - Parameters:
+    ///   - port: the stream to the host.
+    ///   - machine: what the machine has.
+    init(_ port: Descriptor, _ machine: PreparedMachine) throws(AgentError) {
         loop = try EventLoop()
         reaper = try Reaper(loop: loop)
         self.port = try HostPort(port, loop: loop)
@@ -50,7 +53,7 @@ public final class Agent {
     }
 
     /// Serves until the machine is to be turned off, then brings it to rest.
-    private func serve() throws(AgentError) {
+    func serve() throws(AgentError) {
         while true {
             port.flush()
             if let shutdown, shutdown.isDone { break }

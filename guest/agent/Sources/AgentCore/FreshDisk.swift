@@ -2,47 +2,33 @@ import Glibc
 
 /// The writable disk of a sandbox that has never run.
 ///
-/// All of them begin alike, so the disk is mounted and prepared once, before the machine is frozen; its forks find a copy
-/// of it in the same place. It is mounted read-only: a machine that is given another disk drops it and has changed nothing.
+/// All of them begin alike, so this one is mounted and prepared once, before the machine is frozen; a fork finds a copy of
+/// it in the same place. A sandbox that has run before has its disk behind another device; this one then stays as it is.
 enum FreshDisk {
+    /// The serial number of its device.
+    static let serial = "fresh"
     static let place = "/disk"
     static let upper = place + "/upper"
     static let work = place + "/work"
 
-    /// The lazy initialiser of inode tables would dirty every sandbox's disk for nothing.
-    private static func options(_ disk: BlockDevice) -> String { disk.discards ? "noinit_itable,discard" : "noinit_itable" }
-
-    /// Mounts a disk for writing.
+    /// Mounts a disk for writing, perhaps over another one.
     static func mount(_ disk: BlockDevice) throws(AgentError) {
-        try FileSystemMount("ext4", at: place, source: disk.path, flags: UInt(MS_NOATIME), data: options(disk)).mount()
+        // The lazy initialiser of inode tables would dirty every sandbox's disk for nothing.
+        let options = disk.discards ? "noinit_itable,discard" : "noinit_itable"
+        try FileSystemMount("ext4", at: place, source: disk.path, flags: UInt(MS_NOATIME), data: options).mount()
     }
 
-    /// Takes the disk that was mounted before the machine was frozen.
-    static func thaw(_ disk: BlockDevice) throws(AgentError) {
-        try FileSystemMount(
-            "ext4", at: place, source: disk.path, flags: UInt(MS_REMOUNT | MS_NOATIME), data: options(disk)
-        ).mount()
-    }
-
-    /// Drops the disk that was mounted before the machine was frozen, if there is one.
-    static func drop() { umount2(place, 0) }
-
-    /// Mounts a disk and makes it one of a sandbox that has never run, whatever was on it.
-    static func make(on disk: BlockDevice) throws(AgentError) {
-        drop()
-        try mount(disk)
+    /// Makes the mounted disk one of a sandbox that has never run, whatever was on it.
+    static func prepare(_ files: SystemFiles) throws(AgentError) {
         try removeTree(upper)
         try removeTree(work)
         try makeDirectories()
         try AgentError.check("make /etc") { mkdir(upper + "/etc", 0o755) }
-        for name in SystemFiles.ownNames {
-            let path = "\(upper)/etc/\(name)"
-            _ = Descriptor(try AgentError.check("make \(path)") { open(path, O_WRONLY | O_CREAT | O_EXCL, 0o644) })
-        }
+        // Those that every sandbox gets its own content of are empty: to write is less work than to replace.
+        for file in files.files { try files.write(file, toUpper: upper, empty: !file.yields) }
+        symlink(SystemFiles.mountTable, upper + "/etc/mtab")
+        // All of it is on the disk: nothing of this machine's is left to be written by its forks.
         sync()
-        try AgentError.check("make the fresh disk read-only") {
-            Glibc.mount(nil, place, nil, UInt(MS_REMOUNT | MS_RDONLY | MS_NOATIME), nil)
-        }
     }
 
     /// Makes the overlay's two directories; the upper one is the sandbox's root.

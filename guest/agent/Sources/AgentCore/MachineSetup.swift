@@ -13,8 +13,8 @@ struct MachineSetup {
     init(_ configuration: MachineConfiguration, on machine: PreparedMachine) throws(AgentError) {
         let identity = try Identity(configuration, machine)
         rootFileSystem = try RootFileSystem(
-            image: try machine.disk(configuration.imageDisk), upper: try machine.disk(configuration.upperDisk),
-            isFresh: configuration.upperIsFresh, first: machine.first,
+            image: try machine.disk(configuration.imageDisk),
+            upper: configuration.upperIsFresh ? nil : try machine.disk(configuration.upperDisk), first: machine.first,
             files: SystemFiles(hostName: configuration.hostName, machineID: configuration.machineID))
         let root = rootFileSystem.root
         if !root.exists("/tmp") { _ = try root.systemDirectory("tmp", mode: 0o1777) }

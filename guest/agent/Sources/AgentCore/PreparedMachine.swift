@@ -23,6 +23,7 @@ struct PreparedMachine {
     private(set) var bootID = "/proc/sys/kernel/random/boot_id"
     /// Whether this is a rehearsal: what is done to the machine passes away with the process that does it.
     private(set) var isRehearsing = false
+    private var hasFreshDisk = false
     /// How many files the kernel lets a process open when nobody says otherwise.
     let fileLimit: rlimit
 
@@ -55,9 +56,11 @@ struct PreparedMachine {
         return machine
     }
 
-    /// Makes the writable disk one that has never been used, if the machine has one.
-    func prepareFreshDisk() throws(AgentError) {
-        if let disk = disks["upper"] { try FreshDisk.make(on: disk) }
+    /// Mounts the fresh disk, if it is not, and makes it one that has never been used.
+    mutating func prepareFreshDisk() throws(AgentError) {
+        if !hasFreshDisk { try FreshDisk.mount(try disk(FreshDisk.serial)) }
+        hasFreshDisk = true
+        try FreshDisk.prepare(SystemFiles(hostName: "localhost", machineID: ""))
     }
 
     /// The disk with this serial number.

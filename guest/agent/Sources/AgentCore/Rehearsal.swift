@@ -11,12 +11,11 @@ enum Rehearsal {
 
     /// Plays the whole piece in a child of this process: the host configures it, uses it and has it shut down, like any
     /// sandbox. Nothing remains of it.
-    /// - Parameter piece: all that the agent does.
-    static func play(_ piece: () throws(AgentError) -> Void) throws(AgentError) {
+    static func play(_ port: Descriptor, _ machine: PreparedMachine) throws(AgentError) {
         let child = try AgentError.check("start a rehearsal") { agent_fork() }
         guard child > 0 else {
             do throws(AgentError) {
-                try piece()
+                try Agent(port, try machine.rehearsing()).serve()
                 _exit(0)
             } catch {
                 logLine("\(error)")

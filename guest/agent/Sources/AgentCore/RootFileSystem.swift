@@ -21,23 +21,23 @@ struct RootFileSystem {
 
     /// Mounts the disks and makes the result the root of this process.
     /// - Parameters:
-    ///   - isFresh: whether the writable disk is as ``FreshDisk`` has made it.
+    ///   - disk: the writable disk, when it is not ``FreshDisk``.
     ///   - first: the kernel's first root.
     ///   - files: what the sandbox gets in its /etc.
     init(
-        image: BlockDevice, upper disk: BlockDevice, isFresh: Bool, first: Descriptor, files: SystemFiles
+        image: BlockDevice, upper disk: BlockDevice?, first: Descriptor, files: SystemFiles
     ) throws(AgentError) {
         self.first = first
         try FileSystemMount("erofs", at: "/image", source: image.path, flags: UInt(MS_RDONLY)).mount()
-        var hasFiles = false
-        var isNew = isFresh
-        if isFresh {
-            try FreshDisk.thaw(disk)
-            hasFiles = try files.write(toUpper: FreshDisk.upper, over: "/image")
-        } else {
-            FreshDisk.drop()
+        let isNew: Bool
+        let hasFiles: Bool
+        if let disk {
             try FreshDisk.mount(disk)
             isNew = try FreshDisk.makeDirectories()
+            hasFiles = false
+        } else {
+            isNew = true
+            hasFiles = try files.write(toUpper: FreshDisk.upper, over: "/image")
         }
         if isNew {
             var status = stat()

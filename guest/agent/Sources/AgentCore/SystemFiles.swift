@@ -11,8 +11,8 @@ struct SystemFiles {
         var yields = false
     }
 
-    /// Those that every sandbox gets anew, whatever its image has.
-    static let ownNames = ["hostname", "machine-id", "hosts"]
+    /// Where programs look for what is mounted.
+    static let mountTable = "/proc/self/mounts"
 
     let files: [File]
 
@@ -43,7 +43,7 @@ struct SystemFiles {
         for file in files where !file.yields || !root.exists("/etc/\(file.name)") {
             try root.replaceFile(file.name, in: etc, with: file.text)
         }
-        if !root.exists("/etc/mtab") { symlinkat("/proc/self/mounts", etc.number, "mtab") }
+        if !root.exists("/etc/mtab") { symlinkat(Self.mountTable, etc.number, "mtab") }
     }
 
     /// Puts them right onto the writable disk, before it is joined with the image, which is a fraction of the work.
@@ -59,13 +59,24 @@ struct SystemFiles {
             try FreshDisk.take(status, for: upper + "/etc")
         }
         for file in files {
-            if file.yields && lstat("\(theirs)/\(file.name)", &status) == 0 { continue }
             let path = "\(upper)/etc/\(file.name)"
-            let written = Descriptor(
-                try AgentError.check("make \(path)") { open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o644) })
-            try written.writeAll(Array(file.text.utf8), to: path)
+            if !file.yields {
+                try write(file, toUpper: upper)
+            } else if lstat("\(theirs)/\(file.name)", &status) == 0 {
+                try AgentError.check("remove \(path)") { unlink(path) }
+            }
         }
-        if lstat(theirs + "/mtab", &status) != 0 { symlink("/proc/self/mounts", upper + "/etc/mtab") }
+        let table = upper + "/etc/mtab"
+        if lstat(theirs + "/mtab", &status) == 0 { try AgentError.check("remove \(table)") { unlink(table) } }
         return true
+    }
+
+    /// Writes a file right onto the writable disk, where it is empty or not there.
+    /// - Parameter empty: whether it is only made.
+    func write(_ file: File, toUpper upper: String, empty: Bool = false) throws(AgentError) {
+        let path = "\(upper)/etc/\(file.name)"
+        let flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC
+        let written = Descriptor(try AgentError.check("make \(path)") { open(path, flags, 0o644) })
+        if !empty { try written.writeAll(Array(file.text.utf8), to: path) }
     }
 }
