@@ -143,6 +143,8 @@ let package = Package(
         // Tests
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .testTarget(
+            name: "CheckpointTests", dependencies: ["CCheckpoint", "Checkpoint", "LinuxSystem"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(
             name: "DiskImageTests", dependencies: ["CZstd", "DiskImage", "LinuxSystem"], swiftSettings: strict),
@@ -153,10 +155,10 @@ let package = Package(
             name: "engine-holder", dependencies: ["Engine", "LinuxSystem"], path: "Tests/EngineHolder",
             swiftSettings: strict),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "LinuxSystem", "jail-probe", "engine-holder"],
+            name: "EngineTests", dependencies: ["Checkpoint", "Engine", "LinuxSystem", "jail-probe", "engine-holder"],
             swiftSettings: strict),
         .testTarget(
-            name: "TemplateTests", dependencies: ["Engine", "LinuxSystem", "Template", agentProtocol],
+            name: "TemplateTests", dependencies: ["DiskImage", "Engine", "LinuxSystem", "Template", agentProtocol],
             swiftSettings: strict),
         .testTarget(
             name: "RegistryClientTests",

@@ -38,11 +38,10 @@ struct ProgramFile {
             case "[vsyscall]": continue
             case let name where name == "[vdso]" || name.hasPrefix("[vvar"):
                 vdso.append(range)
-            case _ where range.isShared:
-                guard range.inode == memoryInode else {
-                    throw CheckpointError("it shares the memory '\(range.name)' with others")
-                }
+            case _ where range.isShared && range.inode == memoryInode:
                 map(range.bounds, range.protection, restore_memory, Int64(range.offset))
+            case _ where range.isShared && range.protection & 2 != 0:
+                throw CheckpointError("it shares the memory '\(range.name)' with others")
             default:
                 if range.name == "[stack]" { addRoomForStack(below: range.bounds, above: before) }
                 try addPrivate(range, of: process)

@@ -9,7 +9,7 @@ public final class Descriptor: Sendable {
     /// Takes ownership of an open descriptor.
     public init(owning rawValue: Int32) { self.rawValue = rawValue }
 
-    deinit { close(rawValue) }
+    deinit { if rawValue >= 0 { close(rawValue) } }
 
     /// A second descriptor for the open file behind `number`, which stays as it is.
     public convenience init(duplicating number: Int32) throws(SystemError) {
@@ -36,6 +36,19 @@ public final class Descriptor: Sendable {
         let number = linux_memfd(name, 0)
         guard number >= 0 else { throw SystemError("memfd_create", name) }
         return Descriptor(owning: number)
+    }
+
+    /// An anonymous file of zeros that nobody can write to, though it is open for writing: every write fails with `EPERM`.
+    /// See "File sealing" in fcntl(2).
+    /// - Parameter length: in bytes; it takes no memory.
+    public static func zeros(_ name: String, length: Int64) throws(SystemError) -> Descriptor {
+        let allowsSeals: UInt32 = 2
+        let file = Descriptor(owning: linux_memfd(name, allowsSeals))
+        // F_ADD_SEALS: no more seals, shorter or longer, nor written.
+        guard file.rawValue >= 0, ftruncate(file.rawValue, off_t(length)) == 0,
+            linux_fcntl(file.rawValue, 1033, 0x1 | 0x2 | 0x4 | 0x8) == 0
+        else { throw SystemError("make a file of zeros", name) }
+        return file
     }
 
     /// Opens the same file anew, with a position of its own and perhaps other rights.

@@ -35,29 +35,38 @@ public enum MachineLayout {
     /// The disks of a machine.
     /// - Parameters:
     ///   - image: what the image's disk is joined from; together at most ``imageSize``.
-    ///   - upper: the files of the two writable disks, opened for reading and writing. They become ``upperSize`` long,
-    ///     sparse.
-    static func disks(
+    ///   - used: the file of the one writable disk, ``upperSize`` long.
+    ///   - fresh: the file of the other.
+    private static func disks(
         image: [MachineSpecification.Disk.Extent], used: Descriptor, fresh: Descriptor
-    ) throws(SystemError) -> [MachineSpecification.Disk] {
-        for file in [used, fresh] {
-            guard ftruncate(file.rawValue, off_t(upperSize)) == 0 else { throw SystemError("extend the writable disk") }
-        }
-        return [
+    ) -> [MachineSpecification.Disk] {
+        [
             .init(serial: imageDisk, extents: image, readOnly: true, size: imageSize),
             .init(serial: upperDisk, extents: [.init(file: used, length: upperSize)], readOnly: false),
             .init(serial: freshDisk, extents: [.init(file: fresh, length: upperSize)], readOnly: false),
         ]
     }
 
-    /// The disks of a machine that has one of the two.
+    /// The disks of a machine that is to be frozen and has both.
+    static func disks(
+        image: [MachineSpecification.Disk.Extent], usedAndFresh: (Descriptor, Descriptor)
+    ) throws(SystemError) -> [MachineSpecification.Disk] {
+        disks(image: image, used: try extended(usedAndFresh.0), fresh: try extended(usedAndFresh.1))
+    }
+
+    /// The disks of a machine that has one of the two. The other is there and cannot be written: the guest sees errors.
     static func disks(
         image: [MachineSpecification.Disk.Extent], upper: Upper
     ) throws(SystemError) -> [MachineSpecification.Disk] {
-        let nothing = try Descriptor.memory("no disk")
+        let nothing = try Descriptor.zeros("no disk", length: upperSize)
         return switch upper {
-        case .used(let file): try disks(image: image, used: file, fresh: nothing)
-        case .fresh(let file): try disks(image: image, used: nothing, fresh: file)
+        case .used(let file): disks(image: image, used: try extended(file), fresh: nothing)
+        case .fresh(let file): disks(image: image, used: nothing, fresh: try extended(file))
         }
+    }
+
+    private static func extended(_ file: Descriptor) throws(SystemError) -> Descriptor {
+        guard ftruncate(file.rawValue, off_t(upperSize)) == 0 else { throw SystemError("extend the writable disk") }
+        return file
     }
 }

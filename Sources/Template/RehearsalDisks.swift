@@ -23,7 +23,7 @@ enum RehearsalDisks {
         try UpperDisk.format(path: fresh, size: MachineLayout.freshDiskSize)
         return try MachineLayout.disks(
             image: [.init(file: try image.reopened(), length: MachineLayout.imageSize)],
-            used: try Descriptor(opening: used, O_RDWR), fresh: try Descriptor(opening: fresh, O_RDWR))
+            usedAndFresh: (try Descriptor(opening: used, O_RDWR), try Descriptor(opening: fresh, O_RDWR)))
     }
 
     /// An image of a few directories and a file, all in one.

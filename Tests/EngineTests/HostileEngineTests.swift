@@ -14,7 +14,7 @@ import Testing
             descriptors: [try Descriptor(opening: "/dev/null"), messages.write, messages.write, control.1],
             accelerator: .emulated, fileLimit: 0, memoryLimit: 1 << 30, userNumber: 8)
         return try await QEMUProcess.start(
-            jail, control: control.0, messages: messages.read, patience: patience
+            jail, control: control.0, messages: messages.read, first: [], patience: patience
         ).0
     }
 

@@ -50,7 +50,7 @@ import Testing
         let sandbox = try TestSandbox()
         let machine = try FakeMachine()
         let supervisor = supervisor(sandbox)
-        let life = Task { await supervisor.run(machine, try ConsoleLog(path: sandbox.directory.console), restarts: 0) }
+        let life = Task { await supervisor.run(machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0) }
         await supervisor.session.order(.stop(graceMilliseconds: 60_000, reason: "enough"))
         guard case .stopped("enough") = try await life.value else { return _ = Issue.record("it did not stop") }
         #expect(await !supervisor.session.wasReady)
@@ -63,7 +63,7 @@ import Testing
     }
 
     private func run(_ sandbox: TestSandbox, _ machine: FakeMachine) async throws -> Supervisor.Ending {
-        await supervisor(sandbox).run(machine, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
+        await supervisor(sandbox).run(machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
     }
 }
 
@@ -86,6 +86,8 @@ private final class FakeMachine: Machine {
         close(pipeEnds[1])
         exit = AsyncStream.makeStream()
     }
+
+    var started: Supervisor.StartedMachine { .init(machine: self, diskIsFresh: false) }
 
     /// Ends the guest's side.
     func hangUp() { shutdown(guest.rawValue, Int32(SHUT_RDWR)) }

@@ -24,11 +24,14 @@ import Testing
         #expect(try workshop.store.list().count == 1)
     }
 
-    @Test("refuses a damaged or foreign template and makes it anew", arguments: ["memory", "state", "manifest.json"])
+    @Test(
+        "refuses a damaged or foreign template and makes it anew",
+        arguments: ["memory", "state", "upper", "engine", "engine.layout", "manifest.json"])
     func damage(_ file: String) async throws {
         let workshop = try Workshop()
         let template = try await workshop.template()
         let path = workshop.path(template, file)
+        if workshop.engine.accelerator == .kvm, file.hasPrefix("engine") { return }
         chmod(path, 0o600)
         let damaged = try Descriptor(opening: path, O_RDWR)
         try [UInt8(0xff), 0xfe, 0xff].withUnsafeBytes { try damaged.write($0, at: 100) }
@@ -39,18 +42,33 @@ import Testing
         #expect(try await workshop.fork(rebuilt).configure().bootID.isEmpty == false)
     }
 
-    @Test("finds a changed page in a memory file whose time and size are as they were")
-    func verification() async throws {
+    @Test("makes a template anew whose engine was frozen before the host's last boot")
+    func earlierBoot() async throws {
         let workshop = try Workshop()
+        guard workshop.engine.accelerator == .emulated else { return }
+        let path = workshop.path(try await workshop.template(), "manifest.json")
+        let text = String(decoding: try FileTree.read(path), as: UTF8.self)
+        let boot = try TemplateBuilder.boot()
+        #expect(text.contains(boot))
+        let earlier = text.replacing(boot, with: String(boot.reversed()))
+        try FileTree.writeAtomically(Array(earlier.utf8), to: path)
+        #expect(try workshop.store.find(workshop.specification, on: workshop.engine) == nil)
+        #expect(try await workshop.template().engine != nil)
+    }
+
+    @Test("finds a changed page in a file whose time and size are as they were", arguments: ["memory", "engine"])
+    func verification(_ file: String) async throws {
+        let workshop = try Workshop()
+        if workshop.engine.accelerator == .kvm, file == "engine" { return }
         let template = try await workshop.template()
-        let path = workshop.path(template, "memory")
+        let path = workshop.path(template, file)
         chmod(path, 0o600)
         let memory = try Descriptor(opening: path, O_RDWR)
         let times = try memory.status()
         try [UInt8(1)].withUnsafeBytes { try memory.write($0, at: 50 << 20) }
         futimens(memory.rawValue, [times.st_atim, times.st_mtim])
         #expect(try workshop.store.find(workshop.specification, on: workshop.engine) != nil)
-        #expect(try workshop.store.verify(template.name) == "its memory is damaged")
+        #expect(try workshop.store.verify(template.name) == "its \(file) is damaged")
     }
 
     @Test("is not disturbed by what a killed builder left, and clears it away")

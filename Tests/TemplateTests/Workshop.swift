@@ -1,8 +1,10 @@
 import AgentProtocol
+import DiskImage
 import Engine
 import Foundation
 import Glibc
 import LinuxSystem
+import Testing
 
 @testable import Template
 
@@ -40,12 +42,37 @@ final class Workshop: Sendable {
     /// The path of a file of the template.
     func path(_ template: Template, _ file: String) -> String { "\(home)/templates/\(template.name)/\(file)" }
 
+    /// How a machine goes on from a template.
+    enum Way: CaseIterable {
+        /// In the frozen engine, with a copy of the template's disk.
+        case thawed
+        /// In an engine of its own, with a disk that it may have used.
+        case started
+    }
+
+    /// The ways that there are on this host.
+    var ways: [Way] { engine.accelerator == .emulated ? Way.allCases : [.started] }
+
     /// A machine that has gone on from the template, not configured yet.
-    func fork(_ template: Template) async throws -> ForkedMachine {
+    func fork(_ template: Template, _ way: Way? = nil) async throws -> ForkedMachine {
+        let way = way ?? ways[0]
         let path = "\(home)/upper-\(UInt32.random(in: .min ... .max))"
-        let upper = try Descriptor(opening: path, O_RDWR | O_CREAT | O_EXCL)
-        guard ftruncate(upper.rawValue, 64 << 20) == 0 else { throw SystemError("make", path) }
-        try Self.run("/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", path)
+        var template = template
+        let upper: MachineLayout.Upper
+        switch way {
+        case .thawed:
+            #expect(template.engine != nil)
+            try UpperDisk.clone(from: template.freshDisk, to: path)
+            upper = .fresh(try Descriptor(opening: path, O_RDWR))
+        case .started:
+            template = Template(
+                name: template.name, cpus: template.cpus, memory: template.memory, memoryFile: template.memoryFile,
+                freshDisk: template.freshDisk, state: template.state, engine: nil)
+            let file = try Descriptor(opening: path, O_RDWR | O_CREAT | O_EXCL)
+            guard ftruncate(file.rawValue, 64 << 20) == 0 else { throw SystemError("make", path) }
+            try Self.run("/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", path)
+            upper = .used(file)
+        }
         let image = try Descriptor(opening: try Self.image.get())
         let length = Int64(try image.status().st_size)
         let machine = try await QEMUMachine.start(
@@ -53,7 +80,7 @@ final class Workshop: Sendable {
                 image: [.init(file: image, length: length)], upper: upper, diskLimit: 64 << 20,
                 userNumber: UInt32.random(in: 0...0xff_ffff)),
             on: engine)
-        return ForkedMachine(machine)
+        return ForkedMachine(machine, isFresh: way == .thawed)
     }
 
     /// An image whose only program is busybox.
@@ -83,8 +110,12 @@ final class Workshop: Sendable {
 /// A forked machine, spoken to over its agent's port.
 final class ForkedMachine: Sendable {
     let machine: QEMUMachine
+    private let isFresh: Bool
 
-    init(_ machine: QEMUMachine) { self.machine = machine }
+    init(_ machine: QEMUMachine, isFresh: Bool) {
+        self.machine = machine
+        self.isFresh = isFresh
+    }
 
     deinit { machine.kill() }
 
@@ -101,7 +132,9 @@ final class ForkedMachine: Sendable {
     }
 
     /// Configures the machine.
-    func configure(_ configuration: MachineConfiguration = identity()) async throws -> Confirmation {
+    func configure(_ configuration: MachineConfiguration = identity()) async throws -> AgentProtocol.Confirmation {
+        var configuration = configuration
+        configuration.upperIsFresh = isFresh
         try machine.agentPort.write(try HostMessage.configure(configuration).frame().encoded)
         switch try await next() {
         case .configured(let confirmation): return confirmation

@@ -82,11 +82,11 @@ struct EngineJail {
     private func landlock(_ executable: Descriptor) throws(SystemError) -> Landlock {
         let rules = try Landlock()
         try rules.allow([.execute, .readFile], on: executable)
+        // QEMU tries there whether the kernel has locks of open files, and complains when it cannot.
+        try rules.allow([.readFile, .writeFile], path: "/dev/null")
         if frozen != nil { return rules }
         if let loader = ELFProgram(executable).loader { try rules.allow([.execute, .readFile], path: loader) }
         for file in ["/etc/ld.so.cache", "/dev/urandom", "/dev/random"] { try rules.allow(.readFile, path: file) }
-        // QEMU tries there whether the kernel has locks of open files, and complains when it cannot.
-        try rules.allow([.readFile, .writeFile], path: "/dev/null")
         for directory in libraryDirectories { try rules.allow(.readFile, path: directory) }
         if accelerator == .kvm { try rules.allow([.readFile, .writeFile, .deviceControl], path: "/dev/kvm") }
         for file in reopened {

@@ -8,7 +8,7 @@ public struct FrameHeader: Equatable, Sendable {
     /// The largest payload of one frame, in bytes. A longer one is a protocol error, never an allocation.
     public static let maximumPayload = 1_048_576
     /// The largest payload of a ``FrameKind/data`` frame, in bytes, so that streams share the wire fairly.
-    public static let maximumData = 65_536
+    public static let maximumData = 262_144
 
     /// What the payload means.
     public var kind: FrameKind

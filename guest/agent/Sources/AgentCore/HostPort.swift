@@ -1,4 +1,5 @@
 import AgentProtocol
+import CAgent
 import Glibc
 
 /// The byte stream to the host: cuts what arrives into frames, queues what leaves.
@@ -19,6 +20,13 @@ final class HostPort {
     private var isReadable = false
     private var isWritable = true
     private var writeLimit = HostPort.largestWrite
+    /// Pages on their way from a process's pipe to the port, which do not pass through this process. They lie in a pipe of
+    /// their own, as the port's driver needs to be given all that is in a pipe at once.
+    private let transit: (reading: Descriptor, writing: Descriptor)
+    /// How many bytes there are in it, frames with their headers.
+    private var moving = 0
+    /// The end of a frame of which the rest is in ``transit``.
+    private var tail: ArraySlice<UInt8> = []
     private var wasConnected = false
     private var isClosed = false
 
@@ -29,6 +37,10 @@ final class HostPort {
     init(_ descriptor: Descriptor, loop: EventLoop) throws(AgentError) {
         self.descriptor = descriptor
         self.loop = loop
+        transit = try Descriptor.pipe()
+        // Room for a frame: a page for its header, and one more for data that begins in the midst of a page.
+        let room = Int32(2 * FrameHeader.maximumData)
+        try AgentError.check("make room in a pipe") { fcntl(transit.writing.number, Int32(1031) /* F_SETPIPE_SZ */, room) }
         try loop.watch(descriptor, for: [.input, .output]) { [unowned self] in became($0) }
     }
 
@@ -46,10 +58,12 @@ final class HostPort {
     }
 
     /// Whether output of processes may be added now.
-    var hasRoom: Bool { isWritable && queue.count < OutgoingQueue.room }
+    var hasRoom: Bool { isWritable && isMoved && queue.count < OutgoingQueue.room }
 
     /// Whether everything was handed to the driver.
-    var isFlushed: Bool { queue.count == 0 }
+    var isFlushed: Bool { queue.count == 0 && isMoved }
+
+    private var isMoved: Bool { moving == 0 && tail.isEmpty }
 
     /// Queues a message.
     func send(_ message: GuestMessage) {
@@ -64,26 +78,68 @@ final class HostPort {
         queue.appendData(of: stream, channel, from: source.number, limit: limit)
     }
 
-    /// Writes queued bytes until the queue is empty or the port takes no more.
-    func flush() {
-        while queue.count > 0 && isWritable && !isLost {
-            let written = queue.write(to: descriptor.number, limit: writeLimit)
-            if written > 0 {
-                writeLimit = HostPort.largestWrite
-                continue
-            }
-            switch errno {
-            case EINTR: continue
-            case ENOMEM where writeLimit > 4096:
-                // The driver copies each write into one piece of memory; a smaller one is there when a large one is not.
-                writeLimit = 4096
-            case ENOMEM:
-                isWritable = false
-                loop.after(milliseconds: 10) { [unowned self] in isWritable = true }
-            case EAGAIN: isWritable = false
-            default: isLost = true
-            }
+    /// Whether output of processes can be moved now.
+    var canMove: Bool { isFlushed && isWritable && !isLost }
+
+    /// Sends output of a process by moving the pages of its pipe, which costs two copies less than to read and write them.
+    /// Only when ``canMove`` holds.
+    /// - Parameter count: how many bytes there are in the pipe, at least.
+    /// - Returns: how many bytes were sent or are under way: `count`, or less when that is too much for a frame.
+    func moveData(of stream: UInt32, _ channel: Channel, from source: Descriptor, count: Int) -> Int {
+        let count = min(count, FrameHeader.maximumData)
+        var header: [UInt8] = []
+        FrameHeader(kind: .data, channel: channel, stream: stream, length: count).encode(into: &header)
+        moving = max(header.withUnsafeBytes { write(transit.writing.number, $0.baseAddress, $0.count) }, 0)
+        var rest = count
+        while rest > 0 {
+            let moved = agent_move(source.number, transit.writing.number, rest)
+            guard moved > 0 else { break }
+            rest -= moved
+            moving += moved
         }
+        if rest > 0 {
+            // Too many small pieces for one pipe; or a process that reads its own output has taken what was announced.
+            var bytes = [UInt8](repeating: 0, count: rest)
+            _ = bytes.withUnsafeMutableBytes { read(source.number, $0.baseAddress, $0.count) }
+            tail = bytes[...]
+        }
+        flush()
+        return count
+    }
+
+    /// Moves what is under way, then writes what is queued, until there is nothing or the port takes no more.
+    func flush() {
+        while moving > 0 && isWritable && !isLost {
+            let moved = agent_move(transit.reading.number, descriptor.number, moving)
+            if moved > 0 { moving -= moved } else { note(moved == 0 ? EIO : errno) }
+        }
+        while moving == 0 && !tail.isEmpty && isWritable && !isLost {
+            let written = tail.withUnsafeBytes { write(descriptor.number, $0.baseAddress, min($0.count, writeLimit)) }
+            if written > 0 { tail = tail.dropFirst(written) } else { note(errno) }
+        }
+        while isMoved && queue.count > 0 && isWritable && !isLost {
+            let written = queue.write(to: descriptor.number, limit: writeLimit)
+            if written > 0 { writeLimit = HostPort.largestWrite } else { note(errno) }
+        }
+    }
+
+    /// Notes why the port took nothing.
+    private func note(_ error: Int32) {
+        switch error {
+        case EINTR: break
+        case ENOMEM where moving == 0 && writeLimit > 4096:
+            // The driver copies each write into one piece of memory; a smaller one is there when a large one is not.
+            writeLimit = 4096
+        case ENOMEM: wait()
+        case EAGAIN: isWritable = false
+        default: isLost = true
+        }
+    }
+
+    /// Tries again when the kernel may have memory.
+    private func wait() {
+        isWritable = false
+        loop.after(milliseconds: 10) { [unowned self] in isWritable = true }
     }
 
     /// Neither reads nor writes any more; the host has shown that it cannot be understood.

@@ -20,6 +20,7 @@ final class OutputSource {
     /// Whether somebody may still write: the end was told because the process is gone.
     private(set) var isLeftOpen = false
 
+    private static let worthMoving = 16_384
     /// The most that is sent of a terminal after its process is gone; the kernel buffers less.
     private static let terminalRest = 131_072
 
@@ -56,7 +57,12 @@ final class OutputSource {
     func send(to port: HostPort) {
         if rest == 0 { return end(port, leftOpen: true) }
         let limit = min(Int(credit), rest ?? .max)
-        let count = port.sendData(of: stream, channel, from: descriptor, limit: limit)
+        // Much is moved from the pipe to the port; less is better copied.
+        let waiting = isTerminal || limit < OutputSource.worthMoving ? 0 : Int(agent_readable_bytes(descriptor.number))
+        let count =
+            waiting >= OutputSource.worthMoving && port.canMove
+            ? port.moveData(of: stream, channel, from: descriptor, count: min(waiting, limit))
+            : port.sendData(of: stream, channel, from: descriptor, limit: limit)
         if count > 0 {
             credit -= UInt64(count)
             if let left = rest { rest = left - count }

@@ -79,6 +79,10 @@ int agent_readable_bytes(int descriptor) {
     return ioctl(descriptor, FIONREAD, &count) < 0 ? -1 : count;
 }
 
+ssize_t agent_move(int pipe, int target, size_t count) {
+    return splice(pipe, NULL, target, NULL, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+}
+
 int agent_bring_up(const char *interface) {
     struct ifreq request = {0};
     int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -36,6 +36,9 @@ int agent_terminal_end_character(int terminal);
 /// Bytes waiting in a pipe, or -1.
 int agent_readable_bytes(int descriptor);
 
+/// Moves bytes from a pipe without copying them: splice(2). Never waits.
+ssize_t agent_move(int pipe, int target, size_t count);
+
 /// Brings a network interface up.
 int agent_bring_up(const char *interface);
 
