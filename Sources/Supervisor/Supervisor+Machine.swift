@@ -87,7 +87,7 @@ extension Supervisor {
                 let exit = await machine.waitForExit()
                 // A machine that is told to stop ends in the course of that.
                 if await session.isStopping { return nil }
-                return .failed("\(SupervisorError.machineEnded(exit, console: await console.tail()))")
+                return .failed("\(SupervisorError.machineEnded(exit, console: await console.tail(lines: 100)))")
             }
             var ending = Ending.abandoned
             for await result in tasks {

@@ -18,7 +18,12 @@ public enum SupervisorError: Error, CustomStringConvertible {
         case .agentProtocol(let error, let console):
             "the guest's agent broke the protocol (\(error)); the sandbox was ended\(Self.last(console))"
         case .agentGone(let console): "the guest's agent closed its channel; the sandbox was ended\(Self.last(console))"
-        case .machineEnded(let exit, let console): "the machine ended: \(Self.how(exit))\(Self.last(console))"
+        case .machineEnded(let exit, let console):
+            if let panic = Self.panic(console) {
+                "the machine ended: the guest's kernel panicked: \(panic)"
+            } else {
+                "the machine ended: \(Self.how(exit))\(Self.last(console))"
+            }
         }
     }
 
@@ -30,6 +35,13 @@ public enum SupervisorError: Error, CustomStringConvertible {
         case .signal(let number): "its engine was killed by signal \(number)"
         case .failure(let code): "its engine failed with status \(code): \(exit.lastMessages)"
         }
+    }
+
+    /// Why the guest's kernel panicked, as far as its console tells: the machine has no device that could.
+    private static func panic(_ console: String) -> Substring? {
+        let mark = "Kernel panic - not syncing: "
+        let line = console.split(separator: "\n").last { $0.contains(mark) }
+        return line?.firstRange(of: mark).flatMap { line?[$0.upperBound...].prefix(200) }
     }
 
     private static func last(_ console: String) -> String {

@@ -20,6 +20,10 @@ enum Spawned {
                 posix_spawn_file_actions_addclose(&actions, Int32(number))
             }
         }
+        // Whatever else this process has open; to close what is not is no error.
+        for number in max(descriptors.count, 3)..<1024 {
+            posix_spawn_file_actions_addclose(&actions, Int32(number))
+        }
         var pid: pid_t = 0
         let argv = arguments.map { strdup($0) } + [nil]
         defer { for argument in argv { free(argument) } }

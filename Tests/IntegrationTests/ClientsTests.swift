@@ -52,7 +52,8 @@ import Testing
             while let part = try reader.record() { output.append(String(decoding: part.bytes, as: UTF8.self)) }
             #expect(output == ["one\n", "two\n", "9"])
             // Numbers go on in the next life.
-            #expect(try await home.sandpiper("start", "busy").status == 0)
+            let again = try await home.sandpiper("start", "busy")
+            #expect(again.status == 0, "\(again.error)")
             #expect(try await home.sandpiper("exec", "-d", "busy", "true").output == "2\n")
             try await home.remove("busy")
         }

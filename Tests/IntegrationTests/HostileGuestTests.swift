@@ -31,6 +31,26 @@ import Testing
         }
     }
 
+    @Test("a guest that panics is told as crashed, with its kernel's reason")
+    func panic() async throws {
+        try await TestHome.with { home in
+            let sandbox = try await home.create("shaky", [])
+            // Root in the guest has errors of its disk be fatal, and then makes some.
+            let script = """
+                disk=$(grep -l fresh /sys/block/vd*/serial); disk=/dev/$(basename $(dirname $disk))
+                mkdir -p /mnt/again; mount -t ext4 $disk /mnt/again; mount -o remount,errors=panic /mnt/again
+                dd if=/dev/urandom of=$disk bs=1M seek=1 count=64 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches
+                ls -laR /mnt/again >/dev/null; touch /mnt/again/x; sync; sleep 60
+                """
+            let outcome = try await home.exec("shaky", script)
+            #expect(outcome.status == 125, "\(outcome.error)")
+            let life = sandbox.currentLife()
+            #expect(life.status == .crashed)
+            #expect(life.reason?.contains("the guest's kernel panicked: EXT4-fs") == true, "\(life.reason ?? "")")
+            try await home.remove("shaky")
+        }
+    }
+
     @Test("a kernel that is none is refused, whole, and leaves a sandbox that was made before as it was")
     func noKernel() async throws {
         try await TestHome.with { home in

@@ -7,7 +7,7 @@ import Testing
     func inUse() async throws {
         try await TestHome.with(["busybox.tar"]) { home in
             let outcome = try await home.sandpiper(
-                "run", "-i", "--name", "user", "busybox", "sh", "-c", "echo ready; read x; cat /bin/busybox | wc -c"
+                "run", "--name", "user", "busybox", "sh", "-c", "echo ready; sleep 1000; cat /bin/busybox | wc -c"
             ) { running in
                 try await running.expectLine("ready")
                 let refused = try await home.sandpiper("rmi", "busybox")

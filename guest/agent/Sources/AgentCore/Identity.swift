@@ -18,6 +18,7 @@ struct Identity {
                 agent_add_entropy(machine.random.number, $0.baseAddress, $0.count)
             }
         }
+        try Identity.dropOldRandomness()
         try Identity.setClock(configuration.wallClock)
 
         let name = configuration.hostName.utf8
@@ -39,6 +40,19 @@ struct Identity {
             try AgentError.check("add the address \(address)") { agent_add_address(Identity.interface, address) }
         }
         try AgentError.check("bring up the network") { agent_bring_up(Identity.interface) }
+    }
+
+    /// Reads what the random number device's driver had fetched before the machine was frozen, which all forks have.
+    private static func dropOldRandomness() throws(AgentError) {
+        let device = try Descriptor.open("/dev/hwrng", O_RDONLY)
+        // The driver keeps at most a cache line, the kernel's core as much.
+        var rest = 128
+        var bytes = [UInt8](repeating: 0, count: rest)
+        while rest > 0 {
+            let count = try AgentError.check("read the random number device") { read(device.number, &bytes, rest) }
+            guard count > 0 else { throw .refused("the random number device gives nothing") }
+            rest -= count
+        }
     }
 
     /// Sets the wall clock, to nanoseconds since 1970.

@@ -20,9 +20,9 @@ struct MachineSetup {
         if !root.exists("/tmp") { _ = try root.systemDirectory("tmp", mode: 0o1777) }
         if !root.exists("/run") { _ = try root.systemDirectory("run") }
         let limits = configuration.limits
-        if limits.processes > 0 {
-            try KernelFile.set("/sys/fs/cgroup/sandbox/pids.max", to: "\(limits.processes)")
-        }
+        // Also where there is none: the machine may have had one before, in a rehearsal.
+        try KernelFile.set(
+            "/sys/fs/cgroup/sandbox/pids.max", to: limits.processes > 0 ? "\(limits.processes)" : "max")
         if limits.openFiles > 1_048_576 { try KernelFile.set("/proc/sys/fs/nr_open", to: "\(limits.openFiles)") }
         for mount in configuration.mounts { try MachineSetup.mount(mount, in: rootFileSystem) }
 
