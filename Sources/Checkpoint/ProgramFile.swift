@@ -17,6 +17,8 @@ struct ProgramFile {
     private static let planOffset: Int64 = 4096 + 0x10000
     /// The tables have the room before it.
     private static let memoryOffset: Int64 = 2 << 20
+    /// Where the program's own code and tables lie in the thawed process.
+    private static let own = UInt64(RESTORE_CODE_ADDRESS)..<UInt64(RESTORE_CODE_ADDRESS) + UInt64(memoryOffset)
     /// How far the main thread's stack may grow, in bytes.
     private static let stackLimit: UInt64 = 8 << 20
     /// So few zeros between other bytes are written rather than mapped by themselves.
@@ -33,7 +35,7 @@ struct ProgramFile {
         var before: UInt64 = 0
         for range in all {
             defer { before = range.bounds.upperBound }
-            guard range.bounds.lowerBound >= 1 << 32 else { throw CheckpointError("its memory begins too low") }
+            guard !range.bounds.overlaps(Self.own) else { throw CheckpointError("its memory lies where the code goes") }
             switch range.name {
             case "[vsyscall]": continue
             case let name where name == "[vdso]" || name.hasPrefix("[vvar"):
