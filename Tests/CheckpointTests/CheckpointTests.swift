@@ -18,6 +18,8 @@ import Testing
             while True: answers.put(questions.get() * 2)
         for _ in range(3): threading.Thread(target=work, daemon=True).start()
         signals = []
+        # Whoever starts us may have blocked it.
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         signal.signal(signal.SIGUSR1, lambda number, frame: signals.append(number))
         event, poll = os.eventfd(7), select.epoll()
         sys.stdout.write("ready\\n"); sys.stdout.flush()
