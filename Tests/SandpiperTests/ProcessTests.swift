@@ -60,7 +60,7 @@ struct ProcessTests {
     func timeout() async throws {
         try await TestHost.withSandbox { sandbox in
             let error = await #expect(throws: SandpiperError.self) {
-                try await sandbox.exec(["sh", "-c", "echo begun; sleep 1000"], timeout: .milliseconds(500))
+                try await sandbox.exec(["sh", "-c", "echo begun; sleep 1000"], timeout: .seconds(4))
             }
             guard case .timedOut(let output) = error else {
                 Issue.record("\(String(describing: error))")

@@ -120,6 +120,9 @@ public final class Agent {
             state = .serving(
                 ProcessTable(loop: loop, port: port, surroundings: setup.surroundings), setup.rootFileSystem)
             port.send(.configured(setup.confirmation))
+            port.flush()
+            // While the host looks at that: every process that starts needs them, and their disk is slow the first time.
+            _ = try? setup.surroundings.users()
         } catch {
             logLine("\(error)")
             state = .refused
