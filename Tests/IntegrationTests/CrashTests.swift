@@ -118,6 +118,35 @@ import Testing
             try await home.use("passing")
         }
     }
+
+    @Test(
+        "a host's disk that is full at create, run or stop is told, leaves nothing, and loses nothing that was synchronised",
+        .needsRoot("a small file system is mounted"))
+    func fullDisk() async throws {
+        try await TestHome.with { home in
+            let script = """
+                sandboxes=$SANDPIPER_HOME/sandboxes
+                mkdir -p "$sandboxes"; mount -t tmpfs -o size=400k tmpfs "$sandboxes" || exit 99
+                sandpiper create --name full busybox 2>err; echo $? $(grep -c 'No space left on device' err) $(ls "$sandboxes")
+                sandpiper run busybox true 2>err; echo $? $(grep -c 'No space left on device' err) $(ls "$sandboxes")
+                mount -o remount,size=3m "$sandboxes"
+                sandpiper create --name full busybox >/dev/null || exit 98
+                sandpiper exec full sh -c 'echo first >/first; sync; dd if=/dev/zero of=/big bs=1M count=20 conv=fsync'
+                df --output=avail "$sandboxes" | tail -1 | tr -d ' '
+                sandpiper exec full echo alive; sandpiper stop full >/dev/null; echo $?
+                sandpiper inspect full | jq -r '.[0].life.status'
+                mount -o remount,size=64m "$sandboxes"
+                sandpiper start full >/dev/null; sandpiper exec full cat /first
+                sandpiper rm -f full >/dev/null; ls "$sandboxes" | wc -l
+                """
+            try FileTree.writeAtomically(Array(script.utf8), to: "\(home.scratch)/script")
+            let outcome = try await home.host("unshare --mount bash script")
+            #expect(
+                outcome.lines == ["125 1", "125 1", "0", "alive", "0", "stopped", "first", "0"],
+                "\(outcome.output)\(outcome.error)")
+            try await home.waitForProcesses()
+        }
+    }
 }
 
 extension TestHome {
