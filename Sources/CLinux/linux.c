@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,4 +77,15 @@ void linux_read_counter(uint64_t *ticks, uint64_t *nanoseconds) {
         *ticks = before + best / 2;
         *nanoseconds = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
     }
+}
+
+int linux_clock_watch(void) {
+    int timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC);
+    // Far from now: only its cancellation is of interest.
+    struct itimerspec never = {.it_value = {.tv_sec = INT64_C(1) << 40}};
+    if (timer < 0 || timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) == 0) return timer;
+    int error = errno;
+    close(timer);
+    errno = error;
+    return -1;
 }

@@ -248,6 +248,11 @@ actor Session {
         measuring = []
     }
 
+    /// Gives the machine the host's wall clock.
+    func setClock() {
+        if let frame = try? HostMessage.setClock(HostClock.wall).frame() { agent?.yield(frame) }
+    }
+
     /// Asks the agent to end all processes and turn the machine off.
     func shutDown(graceMilliseconds: UInt32) {
         guard let frame = try? HostMessage.shutdown(graceMilliseconds: graceMilliseconds).frame() else { return }

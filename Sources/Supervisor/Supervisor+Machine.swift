@@ -76,6 +76,11 @@ extension Supervisor {
             }
             tasks.addTask { await obeyOrders(machine) }
             tasks.addTask { await watchTime() }
+            tasks.addTask {
+                // The guest's clock stands while the host sleeps.
+                if let changes = try? WallClockWatch.changes() { for await _ in changes { await session.setClock() } }
+                return nil
+            }
             tasks.addTask { await watchIdleness() }
             tasks.addTask {
                 do { try await Task.sleep(for: .seconds(Self.bootLimit)) } catch { return nil }

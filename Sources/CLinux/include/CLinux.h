@@ -36,6 +36,9 @@ int linux_pidfd_send_signal(int pidfd, int signal);
 ssize_t linux_copy_file_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
 /// send(2) on a unix socket, never waiting and without a signal; `passed` goes along unless it is negative.
 ssize_t linux_send(int socket, const void *bytes, size_t count, int passed);
+/// A timer of timerfd_create(2) on which read(2) fails with ECANCELED when the wall clock was set, or has gone on after the
+/// host slept; close-on-exec.
+int linux_clock_watch(void);
 /// The processor's time stamp counter and the monotonic clock in nanoseconds, read at one moment as nearly as can be.
 void linux_read_counter(uint64_t *ticks, uint64_t *nanoseconds);
 /// Makes `to` share all blocks of `from` (FICLONE of ioctl_ficlone(2)).
