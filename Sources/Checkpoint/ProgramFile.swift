@@ -86,9 +86,12 @@ struct ProgramFile {
         }
     }
 
-    private func address(_ range: MemoryRange, _ page: Int) -> UInt64 { range.bounds.lowerBound + UInt64(page) * Self.page }
+    private func address(_ range: MemoryRange, _ page: Int) -> UInt64 {
+        range.bounds.lowerBound + UInt64(page) * Self.page
+    }
 
-    private mutating func map(_ bounds: Range<UInt64>, _ protection: UInt32, _ source: restore_source, _ offset: Int64) {
+    private mutating func map(_ bounds: Range<UInt64>, _ protection: UInt32, _ source: restore_source, _ offset: Int64)
+    {
         ranges.append(
             restore_range(
                 address: bounds.lowerBound, length: bounds.upperBound - bounds.lowerBound, offset: UInt64(offset),

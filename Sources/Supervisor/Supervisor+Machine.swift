@@ -254,7 +254,8 @@ extension Supervisor {
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
             mac: [0x02] + (0..<5).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
-            upperIsFresh: diskIsFresh, mounts: record.scratch.enumerated().map { index, path in
+            upperIsFresh: diskIsFresh,
+            mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
             },
             limits: .init(processes: record.limits.processes))

@@ -160,7 +160,9 @@ public struct TemplateStore: Sendable {
                 try MemoryImage.checksum(of: upper).value == manifest.upperChecksum
             else { return "its disk is damaged" }
             if let files = manifest.engine {
-                guard frozenEngine(files, in: path) != nil else { return "its engine is damaged, or of an earlier boot" }
+                guard frozenEngine(files, in: path) != nil else {
+                    return "its engine is damaged, or of an earlier boot"
+                }
                 let sum = try MemoryImage.checksum(of: try Descriptor(opening: path + "/engine"))
                 guard sum.value == files.programChecksum else { return "its engine is damaged" }
             }

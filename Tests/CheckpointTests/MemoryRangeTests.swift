@@ -6,7 +6,8 @@ import Testing
     @Test("is read as the kernel writes it")
     func line() throws {
         let range = try #require(
-            MemoryRange(line: "7f00aa000000-7f00aa002000 rw-s 00001000 fd:01 1234                       /tmp/a b (deleted)"))
+            MemoryRange(
+                line: "7f00aa000000-7f00aa002000 rw-s 00001000 fd:01 1234                       /tmp/a b (deleted)"))
         #expect(range.bounds == 0x7f00_aa00_0000..<0x7f00_aa00_2000)
         #expect(range.protection == 3)
         #expect(range.isShared)

@@ -30,7 +30,8 @@ import Testing
     @Test(
         "is refused when its text is anything else",
         arguments: [
-            "", "10\n", "10 12\n", "-1 0\n", "99999 100000\n", "10 11\n10 blocking input\n", "10 11\n-1 blocking input\n",
+            "", "10\n", "10 12\n", "-1 0\n", "99999 100000\n", "10 11\n10 blocking input\n",
+            "10 11\n-1 blocking input\n",
             "10 11\n3 blocking\n", "10 11\n3 blocking teapot\n", "10 11\n3 blocking event\n",
             "10 11\n3 blocking event -1\n", "10 11\n3 blocking slot x\n", "10 11\n3 blocking poll 1\n",
         ])
@@ -39,7 +40,8 @@ import Testing
     @Test("is refused with a file that the engine was not given")
     func foreignFile() {
         let checkpoint = Checkpoint(
-            descriptors: [.init(number: 3, kind: .file(device: 1, inode: 2), isNonblocking: false)], program: 4, memory: 5)
+            descriptors: [.init(number: 3, kind: .file(device: 1, inode: 2), isNonblocking: false)], program: 4,
+            memory: 5)
         #expect(throws: EngineError.self) { try FrozenEngine.Layout(checkpoint, [:]) }
     }
 }

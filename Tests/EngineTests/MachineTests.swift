@@ -27,7 +27,8 @@ import Testing
         #expect(seen.status["NoNewPrivs"] == "1")
         #expect(seen.status["CapEff"] == "0000000000000000")
         #expect(seen.environment.isEmpty)
-        #expect(!seen.descriptors.values.contains { $0.hasPrefix("/dev/") && !["/dev/null", "/dev/urandom"].contains($0) })
+        #expect(
+            !seen.descriptors.values.contains { $0.hasPrefix("/dev/") && !["/dev/null", "/dev/urandom"].contains($0) })
         if machine.description.walls.standing.contains(.user) {
             #expect(seen.status["Uid"]?.hasPrefix("\(Walls.firstUser + 9)\t") == true)
         }

@@ -50,7 +50,9 @@ import Testing
         let sandbox = try TestSandbox()
         let machine = try FakeMachine()
         let supervisor = supervisor(sandbox)
-        let life = Task { await supervisor.run(machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0) }
+        let life = Task {
+            await supervisor.run(machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
+        }
         await supervisor.session.order(.stop(graceMilliseconds: 60_000, reason: "enough"))
         guard case .stopped("enough") = try await life.value else { return _ = Issue.record("it did not stop") }
         #expect(await !supervisor.session.wasReady)

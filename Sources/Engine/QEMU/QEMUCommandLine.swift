@@ -98,7 +98,9 @@ struct QEMUCommandLine {
         arguments += ["-device", "virtio-rng-device,rng=random"]
         for (index, disk) in specification.disks.enumerated() { try add(disk, index) }
         if let network = channels.network {
-            arguments += ["-netdev", "stream,id=network,server=off,addr.type=fd,addr.str=\(pass(network, as: .network))"]
+            arguments += [
+                "-netdev", "stream,id=network,server=off,addr.type=fd,addr.str=\(pass(network, as: .network))",
+            ]
             arguments += ["-device", "virtio-net-device,id=network-device,netdev=network,host_mtu=65520"]
         }
     }
@@ -121,7 +123,8 @@ struct QEMUCommandLine {
 
     private mutating func addChannels(_ channels: Channels) {
         arguments += [
-            "-chardev", "socket,id=control,fd=\(pass(channels.control, as: .control))", "-mon", "chardev=control,mode=control",
+            "-chardev", "socket,id=control,fd=\(pass(channels.control, as: .control))", "-mon",
+            "chardev=control,mode=control",
         ]
         arguments += ["-device", "virtio-serial-device"]
         arguments += [
@@ -151,13 +154,16 @@ struct QEMUCommandLine {
         }
         arguments += ["-blockdev", Self.diskNode(index, disk, file: file)]
         // On a full disk of the host the guest sees an error, where QEMU would rather stop its processors for good.
-        arguments += ["-device", "virtio-blk-device,drive=disk\(index),serial=\(disk.serial),rerror=report,werror=report"]
+        arguments += [
+            "-device", "virtio-blk-device,drive=disk\(index),serial=\(disk.serial),rerror=report,werror=report",
+        ]
     }
 
     /// The block device that a disk's device sees, as JSON: as long as the disk shall be, whatever file is below.
     static func diskNode(_ index: Int, _ disk: MachineSpecification.Disk, file: String) -> String {
         let size = max(disk.size ?? 0, disk.length)
-        return #"{"node-name":"disk\#(index)","driver":"raw","offset":0,"size":\#(size),\#(access(disk)),"file":\#(file)}"#
+        return
+            #"{"node-name":"disk\#(index)","driver":"raw","offset":0,"size":\#(size),\#(access(disk)),"file":\#(file)}"#
     }
 
     /// A file as a block device, as JSON. Locks are the store's matter, and blocks that the guest gives up are given back.

@@ -95,7 +95,8 @@ final class QEMUProcess: Sendable {
     }
 
     private static func launch(
-        _ jail: consuming EngineJail?, _ control: Descriptor, _ messages: Descriptor, _ first: [QEMUCommandLine.Command],
+        _ jail: consuming EngineJail?, _ control: Descriptor, _ messages: Descriptor,
+        _ first: [QEMUCommandLine.Command],
         _ patience: Duration
     ) throws(EngineError) -> (QEMUProcess, Walls, Loop) {
         do {
