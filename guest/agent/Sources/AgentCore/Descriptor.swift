@@ -30,6 +30,10 @@ final class Descriptor {
         return pair
     }
 
+    /// Gives a pipe room for so many bytes: `F_SETPIPE_SZ` of fcntl(2).
+    /// - Returns: what fcntl(2) returned.
+    func setPipeSize(_ bytes: Int) -> Int32 { fcntl(number, 1031, Int32(clamping: bytes)) }
+
     /// Opens a path in the current root, close-on-exec.
     static func open(_ path: String, _ flags: Int32) throws(AgentError) -> Descriptor {
         Descriptor(try AgentError.check("open \(path)") { Glibc.open(path, flags | O_CLOEXEC) })

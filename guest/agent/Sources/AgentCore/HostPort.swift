@@ -39,10 +39,7 @@ final class HostPort {
         self.loop = loop
         transit = try Descriptor.pipe()
         // Room for a frame: a page for its header, and one more for data that begins in the midst of a page.
-        let room = Int32(2 * FrameHeader.maximumData)
-        try AgentError.check("make room in a pipe") {
-            fcntl(transit.writing.number, Int32(1031) /* F_SETPIPE_SZ */, room)
-        }
+        try AgentError.check("make room in a pipe") { transit.writing.setPipeSize(2 * FrameHeader.maximumData) }
         try loop.watch(descriptor, for: [.input, .output]) { [unowned self] in became($0) }
     }
 

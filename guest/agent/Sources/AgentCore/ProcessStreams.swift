@@ -28,7 +28,7 @@ struct ProcessStreams {
         let output = try Descriptor.pipe()
         let error = try Descriptor.pipe()
         // A process that writes much is stopped less often; each stop costs an emulated processor all it knows of memory.
-        _ = fcntl(output.writing.number, Int32(1031) /* F_SETPIPE_SZ */, Int32(1 << 18))
+        _ = output.writing.setPipeSize(1 << 18)
         var ends = [output.writing, error.writing]
         if specification.takesInput {
             let (reading, writing) = try Descriptor.pipe(nonblocking: .writing)
