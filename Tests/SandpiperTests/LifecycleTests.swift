@@ -129,6 +129,23 @@ struct LifecycleTests {
         try await other.remove()
     }
 
+    @Test("a template is made once, listed, verified and removed; what is no machine is refused")
+    func templates() async throws {
+        let host = try await TestHost.shared.host
+        let template = try await Template.build(memory: 200 << 20, on: host)
+        #expect(template.memory == 256 << 20 && template.cpus == 1)
+        #expect(try await Template.build(memory: 256 << 20, on: host) == template)
+        #expect(try await Template.all(on: host).contains(template))
+        #expect(try await template.verify() == nil)
+        try await template.remove()
+        #expect(try await !Template.all(on: host).contains(template))
+        for action in [{ try await template.remove() }, { _ = try await template.verify() }] {
+            await #expect(throws: SandpiperError.self) { try await action() }
+        }
+        await #expect(throws: SandpiperError.self) { try await Template.build(cpus: 65, on: host) }
+        await #expect(throws: SandpiperError.self) { try await Template.build(memory: 1, on: host) }
+    }
+
     @Test("an image is listed and found; a missing one is an error of its own")
     func images() async throws {
         let host = try await TestHost.shared.host

@@ -12,10 +12,15 @@ final class Program: Sendable {
         let status: Int32
         /// The last of what it said on stderr.
         let message: String
+        /// What it said on stdout, up to ``mostOutput`` bytes.
+        let output: [UInt8]
     }
 
     /// Most bytes of a program's messages that are kept.
     private static let mostMessages = 16_384
+
+    /// Most bytes of a program's output that are read.
+    private static let mostOutput = 1 << 20
 
     private enum State {
         case new, cancelled, running(pid_t), ended
@@ -37,7 +42,9 @@ final class Program: Sendable {
     }
 
     private func run(_ arguments: [String], _ host: ResolvedHost) throws -> Ending {
-        let reading = try start(arguments, host)
+        // A file, so that a program that says much does not wait for a reader.
+        let output = try Descriptor.memory("output")
+        let reading = try start(arguments, output, host)
         // The end of its stderr is the end of the program and of all that it started.
         let message = try Self.tail(reading)
         guard case .running(let pid) = state.withLock({ $0 }) else { throw CancellationError() }
@@ -48,17 +55,19 @@ final class Program: Sendable {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
         let signal = status & 0x7f
-        return Ending(status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, message: message)
+        return Ending(
+            status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, message: message,
+            output: try output.reopened().readAll(limit: Self.mostOutput))
     }
 
-    private func start(_ arguments: [String], _ host: ResolvedHost) throws -> Descriptor {
+    private func start(_ arguments: [String], _ output: Descriptor, _ host: ResolvedHost) throws -> Descriptor {
         let (reading, writing) = try Descriptor.pipe()
         let null = try Descriptor(opening: "/dev/null", O_RDWR)
         try state.withLock { state in
             if case .cancelled = state { throw CancellationError() }
             state = .running(
                 try spawn(
-                    arguments, [(null, 0), (null, 1), (writing, 2)], inNewSession: true,
+                    arguments, [(null, 0), (output, 1), (writing, 2)], inNewSession: true,
                     environment: host.environment))
         }
         return reading
