@@ -4,9 +4,19 @@
 set -u
 if [ -z "${MAIN_JOB_USER:-}" ]; then
   useradd --create-home tester
+  # A part of the control groups for each, as a login session of systemd has one.
+  groups=/sys/fs/cgroup
+  mountpoint -q "$groups" || mount -t cgroup2 none "$groups"
+  echo '+cpu +io' >"$groups/cgroup.subtree_control"
   failures=0
-  echo "-- as root";    MAIN_JOB_USER=root bash "$0" || failures=$((failures + $?))
-  echo "-- as tester";  MAIN_JOB_USER=tester runuser --user tester -- bash "$0" || failures=$((failures + $?))
+  for user in root tester; do
+    mkdir -p "$groups/$user/shell"
+    echo '+cpu +io' >"$groups/$user/cgroup.subtree_control"
+    chown -R "$user" "$groups/$user"
+    echo "-- as $user"
+    (echo "$BASHPID" >"$groups/$user/shell/cgroup.procs"
+     MAIN_JOB_USER=$user exec runuser --user "$user" -- bash "$0") || failures=$((failures + $?))
+  done
   exit "$failures"
 fi
 
@@ -41,6 +51,10 @@ expect 'a terminal'                           0 '.*/dev/pts/0.*'    script --qui
 expect 'a time-out'                         124 ''                  "${run[@]}" --timeout 5s python -- sleep 1000
 expect 'memory as asked for'                  0 ''                "${run[@]}" --memory 1G python -- python3 -c '
 import os; pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"); assert pages > 900 << 20, pages'
+expect 'a share of the processors holds'       0 '20000 100000 1 0' bash -c '
+  sandpiper create --require-kvm --name slow --cpu-percent 20 python >/dev/null || exit 1
+  group=$(echo /sys/fs/cgroup/$MAIN_JOB_USER/sandpiper-*)
+  echo $(cat "$group/cpu.max") $(grep -c . "$group/cgroup.procs") $(sandpiper rm -f slow >/dev/null; ls -d "$group" 2>/dev/null | wc -l)'
 expect 'no engine and no supervisor is left'       1 ''                  pgrep -x 'sandpiper-vm|sandpiper-super'
 sandpiper run --require-kvm --timings python -- true
 exit "$failures"

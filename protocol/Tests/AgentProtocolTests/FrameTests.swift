@@ -41,8 +41,8 @@ struct FrameTests {
         decoder.append([0, 0, 0, 0x40, 33, 0, 0, 0, 1, 0, 0, 0])
         #expect(throws: ProtocolError.payloadTooLong(0x4000_0000)) { try decoder.next() }
         decoder = FrameDecoder()
-        decoder.append([1, 0, 1, 0, 16, 0, 0, 0, 1, 0, 0, 0])
-        #expect(throws: ProtocolError.payloadTooLong(65_537)) { try decoder.next() }
+        decoder.append([1, 0, 4, 0, 16, 0, 0, 0, 1, 0, 0, 0])
+        #expect(throws: ProtocolError.payloadTooLong(262_145)) { try decoder.next() }
     }
 
     @Test("an unknown kind, an unknown channel and used reserved bits are errors")
