@@ -1,4 +1,3 @@
-import CCheckpoint
 import Glibc
 import LinuxSystem
 

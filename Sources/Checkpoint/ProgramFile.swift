@@ -1,5 +1,4 @@
 import CCheckpoint
-import Glibc
 import LinuxSystem
 
 /// Writes a frozen process as an ELF program: its code and its tables as the two segments that the kernel loads, behind

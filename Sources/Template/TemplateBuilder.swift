@@ -49,6 +49,8 @@ struct TemplateBuilder {
         var state: [UInt8]
         /// What belongs to the program in the file `engine`; `nil` where there is none.
         var layout: FrozenEngine.Layout?
+        /// Why there is none, though the machine is emulated.
+        var problem: String?
     }
 
     /// Boots a machine on this memory and freezes it when its agent is ready.
@@ -72,48 +74,50 @@ struct TemplateBuilder {
                 guard !Task.isCancelled else { throw TemplateError.cancelled }
                 throw TemplateError.notReady(reason: "\(error)", console: rehearsal.lastLines + exit.lastMessages)
             }
-            let layout = engine.accelerator == .emulated ? await freezeEngine(of: machine) : nil
+            var frozen = Frozen(state: [])
+            if engine.accelerator == .emulated {
+                // Where a host does not let its forks begin with a started engine, they begin with a new one.
+                do { frozen.layout = try await freezeEngine(of: machine) } catch { frozen.problem = "\(error)" }
+            }
             let state = try Descriptor.memory("state")
             try await machine.freeze(to: state)
             try await machine.stop()
             _ = await machine.waitForExit()
-            let frozen = Frozen(state: try state.reopened().readAll(limit: Int(Self.stateLimit)), layout: layout)
-            return await isSound(frozen, memory) ? frozen : Frozen(state: frozen.state)
+            frozen.state = try state.reopened().readAll(limit: Int(Self.stateLimit))
+            do { try await tryOut(frozen, memory) } catch {
+                frozen.layout = nil
+                frozen.problem = "\(error)"
+            }
+            return frozen
         } onCancel: {
             machine.kill()
         }
     }
 
-    /// Freezes the engine too. Where a host does not let its forks begin with a started engine, they begin with a new one.
-    private func freezeEngine(of machine: QEMUMachine) async -> FrozenEngine.Layout? {
-        do {
-            let file = try Descriptor(opening: work + "/engine", O_RDWR | O_CREAT | O_EXCL)
-            let layout = try await machine.freezeEngine(to: file)
-            try FileTree.writeAtomically(Array(layout.text.utf8), to: work + "/engine.layout", mode: 0o400)
-            // Whoever runs engines when root starts them is another user.
-            guard fchmod(file.rawValue, 0o555) == 0 else { throw SystemError("protect", work + "/engine") }
-            return layout
-        } catch { return nil }
+    /// Freezes the engine too.
+    private func freezeEngine(of machine: QEMUMachine) async throws -> FrozenEngine.Layout {
+        let file = try Descriptor(opening: work + "/engine", O_RDWR | O_CREAT | O_EXCL)
+        let layout = try await machine.freezeEngine(to: file)
+        try FileTree.writeAtomically(Array(layout.text.utf8), to: work + "/engine.layout", mode: 0o400)
+        // Whoever runs engines when root starts them is another user.
+        guard fchmod(file.rawValue, 0o555) == 0 else { throw SystemError("protect", work + "/engine") }
+        return layout
     }
 
-    /// Whether a fork of this begins to run.
-    private func isSound(_ frozen: Frozen, _ memory: Descriptor) async -> Bool {
-        guard let layout = frozen.layout else { return true }
-        do {
-            let template = Template(
-                name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: try memory.reopened(),
-                freshDisk: try Descriptor.memory("upper"), state: frozen.state,
-                engine: FrozenEngine(program: try Descriptor(opening: work + "/engine"), layout: layout))
-            let upper = try Descriptor.memory("upper")
-            let fork = try await QEMUMachine.start(
-                template.fork(
-                    image: [.init(file: try Descriptor.memory("image").reopened(), length: 512)], upper: .used(upper),
-                    diskLimit: 0, userNumber: UInt32(bitPattern: getpid())),
-                on: engine)
-            defer { fork.kill() }
-            try await fork.pause()
-            return true
-        } catch { return false }
+    /// Lets a fork of this begin to run.
+    private func tryOut(_ frozen: Frozen, _ memory: Descriptor) async throws {
+        guard let layout = frozen.layout else { return }
+        let template = Template(
+            name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: try memory.reopened(),
+            freshDisk: try Descriptor.memory("upper"), state: frozen.state,
+            engine: FrozenEngine(program: try Descriptor(opening: work + "/engine"), layout: layout))
+        let fork = try await QEMUMachine.start(
+            template.fork(
+                image: [.init(file: try Descriptor.memory("image").reopened(), length: 512)],
+                upper: .used(try Descriptor.memory("upper")), diskLimit: 0, userNumber: UInt32(bitPattern: getpid())),
+            on: engine)
+        defer { fork.kill() }
+        try await fork.pause()
     }
 
     private func publish(_ memory: Descriptor, _ frozen: Frozen) throws {
@@ -128,7 +132,7 @@ struct TemplateBuilder {
             key: key, memory: FileIdentity(try memory.status()),
             memoryChecksum: try MemoryImage.checksum(of: memory).value, upper: FileIdentity(try upper.status()),
             upperChecksum: try MemoryImage.checksum(of: upper).value, stateChecksum: Checksum(state).value,
-            engine: try engineFiles(frozen), created: Int64(time(nil)))
+            engine: try engineFiles(frozen), engineProblem: frozen.problem, created: Int64(time(nil)))
         try manifest.write(to: work + "/manifest.json")
         let path = "\(directory)/\(key.name)"
         // A damaged one may have the name.

@@ -21,6 +21,8 @@ struct TemplateManifest: Codable, Equatable, Sendable {
     var stateChecksum: UInt64
     /// The frozen engine, where there is one.
     var engine: Engine?
+    /// Why there is none, though the machine is emulated.
+    var engineProblem: String?
     /// When it was made, in seconds since 1970-01-01 00:00 UTC.
     var created: Int64
 

@@ -35,6 +35,8 @@ public struct TemplateStore: Sendable {
         public var created: Int64
         /// When it was last looked for, in the same way.
         public var lastUse: Int64
+        /// Why its forks start an engine of their own, though they are emulated and would begin faster with a frozen one.
+        public var engineProblem: String?
     }
 
     // MARK: Finding
@@ -133,7 +135,7 @@ public struct TemplateStore: Sendable {
             return Entry(
                 name: name, cpus: manifest.key.cpus, memory: manifest.key.memory,
                 accelerator: manifest.key.accelerator, diskUsage: FileTree.diskUsage(path), created: manifest.created,
-                lastUse: Int64(status.st_mtim.tv_sec))
+                lastUse: Int64(status.st_mtim.tv_sec), engineProblem: manifest.engineProblem)
         }
         return entries.sorted { ($0.lastUse, $0.name) > ($1.lastUse, $1.name) }
     }

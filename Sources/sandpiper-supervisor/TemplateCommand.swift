@@ -80,6 +80,10 @@ struct TemplateCommand: AsyncParsableCommand {
                     "\(entry.diskUsage >> 20)m", Self.date(entry.lastUse))
             }
             print(table)
+            for entry in entries {
+                guard let problem = entry.engineProblem else { continue }
+                print("\(entry.name) starts slowly: \(problem)")
+            }
         }
 
         private static func date(_ seconds: Int64) -> String {

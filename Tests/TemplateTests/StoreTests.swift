@@ -21,6 +21,7 @@ import Testing
             return try await group.reduce(into: Set<UInt64>()) { $0.insert($1) }
         }
         #expect(inodes.count == 1)
+        #expect(try workshop.store.list().allSatisfy { $0.engineProblem == nil })
         #expect(try workshop.store.list().count == 1)
     }
 

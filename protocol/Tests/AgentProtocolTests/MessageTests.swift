@@ -157,7 +157,9 @@ struct MessageTests {
     @Test("a data message larger than the wire allows is not made")
     func tooMuchData() {
         let bytes = [UInt8](repeating: 0, count: FrameHeader.maximumData + 1)
-        #expect(throws: ProtocolError.payloadTooLong(UInt32(bytes.count))) { try HostMessage.data(stream: 1, bytes).frame() }
+        #expect(throws: ProtocolError.payloadTooLong(UInt32(bytes.count))) {
+            try HostMessage.data(stream: 1, bytes).frame()
+        }
     }
 
     @Test("random payloads of every kind are decoded or refused, never more")
