@@ -93,17 +93,13 @@ final class TracedProcess {
 
     /// What the process does on signals, but for those that do what they do in every new process.
     func signalActions() throws -> [Action] {
-        var registers = user_regs_struct()
-        guard trace_registers(pid, &registers) == 0 else { throw SystemError("read registers") }
-        guard Int64(bitPattern: registers.orig_rax) >= 0, try read(registers.rip - 2, count: 2) == [0x0f, 0x05] else {
-            throw CheckpointError("its main thread is not in a system call")
-        }
+        let (thread, registers) = try callingThread()
         var actions: [Action] = []
         for signal in Int32(1)...64 where signal != SIGKILL && signal != SIGSTOP {
             var words = [UInt64](repeating: 0, count: 4)
             // Below the red zone that the interrupted function may use.
             let scratch = (registers.rsp - 1024) & ~15
-            guard trace_signal_action(pid, signal, registers.rip - 2, scratch, &words) == 0 else {
+            guard trace_signal_action(thread, signal, registers.rip - 2, scratch, &words) == 0 else {
                 throw SystemError("ask for the action of signal", "\(signal)")
             }
             if words[0] == 0 { continue }
@@ -111,6 +107,19 @@ final class TracedProcess {
                 Action(signal: signal, handler: words[0], flags: words[1], restorer: words[2], mask: words[3]))
         }
         return actions
+    }
+
+    /// A thread that stands in a system call: it can be made to make another.
+    private func callingThread() throws -> (pid_t, user_regs_struct) {
+        for thread in stopped {
+            var registers = user_regs_struct()
+            guard trace_registers(thread, &registers) == 0 else { throw SystemError("read registers") }
+            guard Int64(bitPattern: registers.orig_rax) >= 0, try read(registers.rip - 2, count: 2) == [0x0f, 0x05] else {
+                continue
+            }
+            return (thread, registers)
+        }
+        throw CheckpointError("none of its threads is in a system call")
     }
 
     /// Its memory, in order.

@@ -61,7 +61,8 @@ final class Workshop: Sendable {
         let upper: MachineLayout.Upper
         switch way {
         case .thawed:
-            #expect(template.engine != nil)
+            let problems = try store.list().map(\.engineProblem)
+            #expect(template.engine != nil, "\(problems)")
             try UpperDisk.clone(from: template.freshDisk, to: path)
             upper = .fresh(try Descriptor(opening: path, O_RDWR))
         case .started:
