@@ -51,7 +51,7 @@ expect 'a terminal'                           0 '.*/dev/pts/0.*'    script --qui
 expect 'a time-out'                         124 ''                  "${run[@]}" --timeout 5s python -- sleep 1000
 expect 'memory as asked for'                  0 ''                "${run[@]}" --memory 1G python -- python3 -c '
 import os; pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"); assert pages > 900 << 20, pages'
-expect 'a share of the processors holds'       0 '20000 100000 1 0' bash -c '
+expect 'a share of the processors holds'       0 '20000 100000 [12] 0' bash -c '
   sandpiper create --require-kvm --name slow --cpu-percent 20 python >/dev/null || exit 1
   group=$(echo /sys/fs/cgroup/$MAIN_JOB_USER/sandpiper-*)
   echo $(cat "$group/cpu.max") $(grep -c . "$group/cgroup.procs") $(sandpiper rm -f slow >/dev/null; ls -d "$group" 2>/dev/null | wc -l)'
