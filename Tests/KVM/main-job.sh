@@ -55,31 +55,20 @@ expect 'a share of the processors holds'       0 '20000 100000 [12] 0' bash -c '
   sandpiper create --require-kvm --name slow --cpu-percent 20 python >/dev/null || exit 1
   group=$(echo /sys/fs/cgroup/$MAIN_JOB_USER/sandpiper-*)
   echo $(cat "$group/cpu.max") $(grep -c . "$group/cgroup.procs") $(sandpiper rm -f slow >/dev/null; ls -d "$group" 2>/dev/null | wc -l)'
-one_of_twenty() { sandpiper create --require-kvm --memory 128m --name "box$1" python >/dev/null && sandpiper exec "box$1" -- echo used; }
+expect 'run'                                  0 ''                  "${run[@]}" python -- true
+expect 'create'                               0 '.*'                sandpiper create --require-kvm --name first python
+expect 'the first process of it'              0 'word'              sandpiper exec first -- echo word
+expect 'a further process'                    0 'word'              sandpiper exec first -- echo word
+expect 'much output'                          0 '67108864'          bash -c '
+  sandpiper exec first -- head -c 67108864 /dev/zero | wc -c'
+expect 'remove'                               0 '.*'                sandpiper rm -f first
+one_of_twenty() {
+  sandpiper create --require-kvm --memory 128m --name "box$1" python >/dev/null && sandpiper exec "box$1" -- echo used
+}
 export -f one_of_twenty
 expect 'twenty at once, all used, all removed' 0 '20 0' bash -c '
   echo $(seq 20 | xargs -P 20 -I{} bash -c "one_of_twenty {}" | grep -c used) \
     $(sandpiper rm -f box{1..20} >/dev/null; sandpiper ls -a -q | wc -l)'
-
-measured() { # name, command…
-  local name=$1 times=() begin; shift
-  for _ in 1 2 3; do
-    begin=${EPOCHREALTIME/./}
-    "$@" >/dev/null 2>&1 || { echo "FAILED: $name"; failures=$((failures + 1)); return; }
-    times+=($(((${EPOCHREALTIME/./} - begin) / 1000)))
-  done
-  echo "median of 3: $name $(printf '%s\n' "${times[@]}" | sort -n | sed -n 2p) ms"
-}
-create_and_exec() { sandpiper create --require-kvm --name first python && sandpiper exec first -- echo word; }
-remove_first() { sandpiper rm -f first >/dev/null 2>&1; }
-measured 'run -- true' "${run[@]}" python -- true
-measured 'create and the first output, removed' bash -c "$(declare -f create_and_exec remove_first); create_and_exec; remove_first"
-create_and_exec >/dev/null
-measured 'exec -- true' sandpiper exec first -- true
-echo "128 MiB to a pipe: $(sandpiper exec first -- sh -c 'dd if=/dev/zero bs=32k count=4096 2>/dev/null' |
-  dd of=/dev/null 2>&1 | tail -n 1)"
-remove_first
-
 expect 'no engine and no supervisor is left'       1 ''                  pgrep -x 'sandpiper-vm|sandpiper-super'
 sandpiper run --require-kvm --timings python -- true
 exit "$failures"
