@@ -114,7 +114,8 @@ final class TracedProcess {
         for thread in stopped {
             var registers = user_regs_struct()
             guard trace_registers(thread, &registers) == 0 else { throw SystemError("read registers") }
-            guard Int64(bitPattern: registers.orig_rax) >= 0, try read(registers.rip - 2, count: 2) == [0x0f, 0x05] else {
+            guard Int64(bitPattern: registers.orig_rax) >= 0, try read(registers.rip - 2, count: 2) == [0x0f, 0x05]
+            else {
                 continue
             }
             return (thread, registers)
