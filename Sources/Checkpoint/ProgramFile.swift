@@ -114,7 +114,7 @@ struct ProgramFile {
 
     // MARK: Tables
 
-    func finish(threads: [TracedProcess.Thread], signals: [TracedProcess.Action]) throws {
+    func finish(threads: [TracedProcess.Thread], signals: [restore_signal]) throws {
         var tables = Tables(address: UInt64(RESTORE_PLAN_ADDRESS))
         let planOffset = tables.reserve(MemoryLayout<restore_plan>.size)
         guard let base = vdso.first(where: { $0.name == "[vdso]" })?.bounds.lowerBound else {
@@ -124,10 +124,6 @@ struct ProgramFile {
             restore_vdso(
                 distance: Int64(bitPattern: $0.bounds.lowerBound &- base),
                 length: $0.bounds.upperBound - $0.bounds.lowerBound, address: $0.bounds.lowerBound)
-        }
-        let signals = signals.map {
-            restore_signal(
-                number: UInt64($0.signal), handler: $0.handler, flags: $0.flags, restorer: $0.restorer, mask: $0.mask)
         }
         let restored = try threads.map { thread in
             var result = restore_thread()

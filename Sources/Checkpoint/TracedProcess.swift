@@ -17,15 +17,6 @@ final class TracedProcess {
         let robustListLength: UInt64
     }
 
-    /// What a signal does.
-    struct Action {
-        let signal: Int32
-        let handler: UInt64
-        let flags: UInt64
-        let restorer: UInt64
-        let mask: UInt64
-    }
-
     let pid: pid_t
     private let memory: Descriptor
     private var stopped: [pid_t] = []
@@ -92,9 +83,9 @@ final class TracedProcess {
     }
 
     /// What the process does on signals, but for those that do what they do in every new process.
-    func signalActions() throws -> [Action] {
+    func signalActions() throws -> [restore_signal] {
         let (thread, registers) = try callingThread()
-        var actions: [Action] = []
+        var actions: [restore_signal] = []
         for signal in Int32(1)...64 where signal != SIGKILL && signal != SIGSTOP {
             var words = [UInt64](repeating: 0, count: 4)
             // Below the red zone that the interrupted function may use.
@@ -104,7 +95,8 @@ final class TracedProcess {
             }
             if words[0] == 0 { continue }
             actions.append(
-                Action(signal: signal, handler: words[0], flags: words[1], restorer: words[2], mask: words[3]))
+                restore_signal(
+                    number: UInt64(signal), handler: words[0], flags: words[1], restorer: words[2], mask: words[3]))
         }
         return actions
     }
@@ -136,16 +128,7 @@ final class TracedProcess {
     func present(_ bounds: Range<UInt64>) throws -> [Bool] {
         let pagemap = try Descriptor(opening: "/proc/\(pid)/pagemap")
         var words = [UInt64](repeating: 0, count: Int((bounds.upperBound - bounds.lowerBound) / 4096))
-        var done = 0
-        while done < words.count {
-            let count = try words.withUnsafeMutableBytes { buffer in
-                try pagemap.read(
-                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[(done * 8)...]),
-                    at: Int64(bounds.lowerBound / 4096 * 8) + Int64(done * 8))
-            }
-            guard count > 0 else { throw CheckpointError("its memory cannot be looked at") }
-            done += count / 8
-        }
+        try words.withUnsafeMutableBytes { try fill($0, from: pagemap, at: bounds.lowerBound / 4096 * 8) }
         // Bit 63: in memory, bit 62: swapped out.
         return words.map { $0 >> 62 != 0 }
     }
@@ -159,10 +142,14 @@ final class TracedProcess {
 
     /// Bytes of its memory.
     func read(_ address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        try fill(buffer, from: memory, at: address)
+    }
+
+    private func fill(_ buffer: UnsafeMutableRawBufferPointer, from file: Descriptor, at offset: UInt64) throws {
         var done = 0
         while done < buffer.count {
-            let count = try memory.read(
-                into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]), at: Int64(address) + Int64(done))
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+            let count = try file.read(into: rest, at: Int64(offset) + Int64(done))
             guard count > 0 else { throw CheckpointError("its memory cannot be read") }
             done += count
         }

@@ -18,7 +18,7 @@ ssize_t trace_vectors(pid_t thread, void *buffer, size_t size);
 int trace_signal_mask(pid_t thread, uint64_t *mask);
 /// Where its list of robust futexes begins, and the length of the head. See get_robust_list(2).
 int trace_robust_list(pid_t thread, uint64_t *head, uint64_t *length);
-/// What a signal does in the process: 5 words, as rt_sigaction(2) gives them. The stopped thread makes the call; `call` is
+/// What a signal does in the process: 4 words, as rt_sigaction(2) gives them. The stopped thread makes the call; `call` is
 /// the address of a syscall instruction, `scratch` of 32 bytes that it may overwrite and that are put back.
 int trace_signal_action(pid_t thread, int number, uint64_t call, uint64_t scratch, uint64_t action[4]);
 
