@@ -15,14 +15,14 @@
 
 extern const char __start_restore_text[], __stop_restore_text[];
 
-// The process's first instructions. The stack holds what execve(2) left there.
+// The process's first instructions. The stack that execve(2) has made is only read: it may lie where memory goes.
 __asm__(".pushsection restore_text,\"ax\",@progbits\n"
         "  .balign 16\n"
         "restore_entry:\n"
         "  mov %rsp, %rsi\n"
         "  lea restore_entry(%rip), %rdi\n"
-        "  add $0x10000, %rdi\n"
-        "  and $-16, %rsp\n"
+        "  lea 0x10000(%rdi), %rdi\n"
+        "  lea 0x400000(%rdi), %rsp\n"
         "  call restore_process\n"
         "  hlt\n"
         ".popsection");
@@ -46,12 +46,24 @@ INLINE long call3(long number, long a, long b, long c) { return call6(number, a,
         if (!(holds)) call3(SYS_exit_group, code, 0, 0); \
     } while (0)
 
-CODE static unsigned long find_vdso(const unsigned long *stack) {
+// What execve(2) has said of the process, by its number.
+CODE static unsigned long find(const unsigned long *stack, unsigned long kind) {
     const unsigned long *word = stack + 1 + stack[0] + 1;
     while (*word) word++;
     for (word++; word[0] != AT_NULL; word += 2)
-        if (word[0] == AT_SYSINFO_EHDR) return word[1];
+        if (word[0] == kind) return word[1];
     return 0;
+}
+
+// Takes away the stack that execve(2) has made. At its end lies the program's name; below it the kernel leaves room for
+// it to grow, and places nothing there.
+CODE static void remove_stack(const unsigned long *stack) {
+    // Volatile, or the compiler would call strlen, which is not there.
+    const volatile char *name = (const volatile char *)find(stack, AT_EXECFN);
+    REQUIRE(name != 0, 118);
+    while (*name) name++;
+    unsigned long end = ((unsigned long)name + 1 + 8 + 4095) & ~4095UL;
+    REQUIRE(call3(SYS_munmap, (long)(end - (64UL << 20)), 64L << 20, 0) == 0, 119);
 }
 
 CODE static void start_thread(const struct restore_thread *thread) {
@@ -101,8 +113,9 @@ CODE static void become(const struct restore_thread *thread) {
 }
 
 CODE static void restore_process(const struct restore_plan *plan, const unsigned long *stack) {
-    unsigned long vdso = find_vdso(stack);
+    unsigned long vdso = find(stack, AT_SYSINFO_EHDR);
     REQUIRE(vdso != 0, 111);
+    remove_stack(stack);
     for (uint32_t i = 0; i < plan->vdso_count; i++) {
         const struct restore_vdso *part = &plan->vdso[i];
         long from = (long)vdso + part->distance;
@@ -114,14 +127,13 @@ CODE static void restore_process(const struct restore_plan *plan, const unsigned
     for (uint32_t i = 0; i < plan->range_count; i++) {
         const struct restore_range *range = &plan->ranges[i];
         long flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE | MAP_NORESERVE, file = -1;
-        if (range->source == restore_zeros) flags |= MAP_ANONYMOUS;
-        else file = range->source == restore_program ? plan->program : plan->memory;
+        if (range->source == 0) flags |= MAP_ANONYMOUS;
+        else file = plan->first_file + (long)range->source - 1;
         long to = call6(SYS_mmap, (long)range->address, (long)range->length, range->protection, flags, file,
                         (long)range->offset);
         REQUIRE(to == (long)range->address, 113);
     }
-    call3(SYS_close, plan->program, 0, 0);
-    call3(SYS_close, plan->memory, 0, 0);
+    for (int32_t i = 0; i < plan->file_count; i++) call3(SYS_close, plan->first_file + i, 0, 0);
     for (uint32_t i = 0; i < plan->signal_count; i++) {
         const struct restore_signal *action = &plan->signals[i];
         REQUIRE(call6(SYS_rt_sigaction, (long)action->number, (long)&action->handler, 0, 8, 0, 0) == 0, 114);

@@ -6,6 +6,8 @@ import LinuxSystem
 struct ProgramFile {
     private let file: Descriptor
     private let checkpoint: Checkpoint
+    /// The numbers of the files that the program may map.
+    private let inodes: [UInt64]
     private var ranges: [restore_range] = []
     private var vdso: [MemoryRange] = []
     /// Where the next page of memory goes.
@@ -15,86 +17,129 @@ struct ProgramFile {
     private static let codeOffset: Int64 = 4096
     private static let planOffset: Int64 = 4096 + 0x10000
     /// The tables have the room before it.
-    private static let memoryOffset: Int64 = 2 << 20
+    private static let memoryOffset: Int64 = 4 << 20
     /// Where the program's own code and tables lie in the thawed process.
-    private static let own = UInt64(RESTORE_CODE_ADDRESS)..<UInt64(RESTORE_CODE_ADDRESS) + UInt64(memoryOffset)
+    private static let own = UInt64(RESTORE_CODE_ADDRESS)..<UInt64(RESTORE_END_ADDRESS)
     /// How far the main thread's stack may grow, in bytes.
     private static let stackLimit: UInt64 = 8 << 20
-    /// So few zeros between other bytes are written rather than mapped by themselves.
+    /// So few other pages between those that are written are written too, rather than mapped by themselves.
     private static let smallestHole = 16
 
-    init(_ file: Descriptor, _ checkpoint: Checkpoint) throws {
+    /// Where memory comes from.
+    private enum Source: Equatable {
+        case zeros
+        /// The program itself.
+        case program
+        /// One of the files that it may map.
+        case file(Int)
+
+        var number: UInt32 {
+            switch self {
+            case .zeros: 0
+            case .program: 1
+            case .file(let index): UInt32(index) + 2
+            }
+        }
+    }
+
+    init(_ file: Descriptor, _ checkpoint: Checkpoint, inodes: [UInt64]) {
         self.file = file
         self.checkpoint = checkpoint
+        self.inodes = inodes
     }
 
     // MARK: Memory
 
-    mutating func add(_ all: [MemoryRange], of process: TracedProcess, memoryInode: UInt64) throws {
+    /// - Parameter stacks: the stack pointers of all threads.
+    mutating func add(
+        _ all: [MemoryRange], of process: TracedProcess, _ memory: Checkpoint.OwnedMemory, stacks: [UInt64]
+    ) throws {
         var before: UInt64 = 0
         for range in all {
             defer { before = range.bounds.upperBound }
-            guard !range.bounds.overlaps(Self.own) else { throw CheckpointError("its memory lies where the code goes") }
+            if memory.bounds.overlaps(range.bounds) {
+                guard memory.bounds.contains(range.bounds.lowerBound),
+                    range.bounds.upperBound <= memory.bounds.upperBound
+                else { throw CheckpointError("its memory is not as it was given") }
+                continue
+            }
+            if range.bounds.overlaps(Self.own) {
+                // What is left of an earlier thaw.
+                guard Self.own.contains(range.bounds.lowerBound), range.bounds.upperBound <= Self.own.upperBound else {
+                    throw CheckpointError("its memory lies where the code goes")
+                }
+                continue
+            }
             switch range.name {
             case "[vsyscall]": continue
             case let name where name == "[vdso]" || name.hasPrefix("[vvar"):
                 vdso.append(range)
-            case _ where range.isShared && range.inode == memoryInode:
-                map(range.bounds, range.protection, restore_memory, Int64(range.offset))
             case _ where range.isShared && range.protection & 2 != 0:
                 throw CheckpointError("it shares the memory '\(range.name)' with others")
             default:
-                if range.name == "[stack]" { addRoomForStack(below: range.bounds, above: before) }
+                if range.name == "[stack]", stacks.contains(where: { range.bounds.contains($0) }) {
+                    addRoomForStack(below: range.bounds, above: before)
+                }
                 try addPrivate(range, of: process)
             }
         }
+        var address = memory.bounds.lowerBound
+        for part in memory.parts {
+            let next = address + UInt64(part.length)
+            map(address..<next, 3, .file(part.file), part.offset)
+            address = next
+        }
+        guard address == memory.bounds.upperBound else { throw CheckpointError("its memory was given in part") }
     }
 
     private mutating func addRoomForStack(below bounds: Range<UInt64>, above before: UInt64) {
         let size = bounds.upperBound - bounds.lowerBound
         guard size < Self.stackLimit else { return }
         let start = max(bounds.upperBound - Self.stackLimit, before + (1 << 20))
-        if start < bounds.lowerBound { map(start..<bounds.lowerBound, 3, restore_zeros, 0) }
+        if start < bounds.lowerBound { map(start..<bounds.lowerBound, 3, .zeros, 0) }
     }
 
     private mutating func addPrivate(_ range: MemoryRange, of process: TracedProcess) throws {
-        guard range.protection != 0 else { return map(range.bounds, 0, restore_zeros, 0) }
-        let count = Int((range.bounds.upperBound - range.bounds.lowerBound) / Self.page)
-        let present = range.inode == 0 ? try process.present(range.bounds) : [Bool](repeating: true, count: count)
+        guard range.protection != 0 else { return map(range.bounds, 0, .zeros, 0) }
+        let origin = inodes.firstIndex(of: range.inode).map { Source.file($0) }
+        let states = try process.pages(range.bounds)
+        func source(_ page: Int) -> Source {
+            if states[page] == .changed { return .program }
+            // A file that is not there when the program is started is copied.
+            return range.inode == 0 ? .zeros : origin ?? .program
+        }
         var start = 0
-        while start < count {
+        while start < states.count {
+            let kind = source(start)
             var stop = start + 1
-            if present[start] {
-                var missing = 0
-                while stop < count, missing < Self.smallestHole {
-                    missing = present[stop] ? 0 : missing + 1
+            if kind == .program {
+                var others = 0
+                while stop < states.count, others < Self.smallestHole {
+                    others = source(stop) == .program ? 0 : others + 1
                     stop += 1
                 }
-                stop -= missing
+                stop -= others
             } else {
-                while stop < count, !present[stop] { stop += 1 }
+                while stop < states.count, source(stop) == kind { stop += 1 }
             }
-            let part = address(range, start)..<address(range, stop)
-            if present[start] {
-                map(part, range.protection, restore_program, end)
+            let part = range.bounds.lowerBound + UInt64(start) * Self.page
+                ..< range.bounds.lowerBound + UInt64(stop) * Self.page
+            switch kind {
+            case .zeros: map(part, range.protection, kind, 0)
+            case .file: map(part, range.protection, kind, Int64(range.offset) + Int64(start) * Int64(Self.page))
+            case .program:
+                map(part, range.protection, kind, end)
                 try copy(part, of: process)
-            } else {
-                map(part, range.protection, restore_zeros, 0)
             }
             start = stop
         }
     }
 
-    private func address(_ range: MemoryRange, _ page: Int) -> UInt64 {
-        range.bounds.lowerBound + UInt64(page) * Self.page
-    }
-
-    private mutating func map(_ bounds: Range<UInt64>, _ protection: UInt32, _ source: restore_source, _ offset: Int64)
-    {
+    private mutating func map(_ bounds: Range<UInt64>, _ protection: UInt32, _ source: Source, _ offset: Int64) {
         ranges.append(
             restore_range(
                 address: bounds.lowerBound, length: bounds.upperBound - bounds.lowerBound, offset: UInt64(offset),
-                protection: protection, source: source.rawValue))
+                protection: protection, source: source.number))
     }
 
     private mutating func copy(_ bounds: Range<UInt64>, of process: TracedProcess) throws {
@@ -148,8 +193,8 @@ struct ProgramFile {
         plan.vdso_count = UInt32(vdso.count)
         plan.signal_count = UInt32(signals.count)
         plan.thread_count = UInt32(restored.count)
-        plan.program = checkpoint.program
-        plan.memory = checkpoint.memory
+        plan.first_file = checkpoint.program
+        plan.file_count = checkpoint.files + 1
         withUnsafeBytes(of: plan) { tables.bytes.replaceSubrange(planOffset..<planOffset + $0.count, with: $0) }
         guard Self.planOffset + Int64(tables.bytes.count) <= Self.memoryOffset else {
             throw CheckpointError("its memory has too many parts")
@@ -164,7 +209,7 @@ struct ProgramFile {
         try file.write(UnsafeRawBufferPointer(start: code, count: Int(length)), at: Self.codeOffset)
 
         // System V ABI, chapters 4 and 5.
-        var head = Bytes(count: 64 + 3 * 56)
+        var head = Bytes(count: 64 + 4 * 56)
         for (index, byte) in ([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] as [UInt8]).enumerated() { head.bytes[index] = byte }
         head.set(16, UInt16(2))  // ET_EXEC
         head.set(18, UInt16(62))  // EM_X86_64
@@ -173,10 +218,11 @@ struct ProgramFile {
         head.set(32, UInt64(64))
         head.set(52, UInt16(64))
         head.set(54, UInt16(56))
-        head.set(56, UInt16(3))
-        let loaded: [(offset: Int64, address: UInt64, length: UInt64, flags: UInt32)] = [
-            (Self.codeOffset, UInt64(RESTORE_CODE_ADDRESS), length, 5),
-            (Self.planOffset, UInt64(RESTORE_PLAN_ADDRESS), UInt64(tableLength), 4),
+        head.set(56, UInt16(4))
+        let loaded: [(offset: Int64, address: UInt64, inFile: UInt64, length: UInt64, flags: UInt32)] = [
+            (Self.codeOffset, UInt64(RESTORE_CODE_ADDRESS), length, length, 5),
+            (Self.planOffset, UInt64(RESTORE_PLAN_ADDRESS), UInt64(tableLength), UInt64(tableLength), 4),
+            (0, UInt64(RESTORE_STACK_ADDRESS), 0, UInt64(RESTORE_STACK_SIZE), 6),
         ]
         for (index, segment) in loaded.enumerated() {
             let start = 64 + index * 56
@@ -185,14 +231,14 @@ struct ProgramFile {
             head.set(start + 8, UInt64(segment.offset))
             head.set(start + 16, segment.address)
             head.set(start + 24, segment.address)
-            head.set(start + 32, segment.length)
+            head.set(start + 32, segment.inFile)
             head.set(start + 40, segment.length)
             head.set(start + 48, Self.page)
         }
         // PT_GNU_STACK: the stack is not executable.
-        head.set(64 + 2 * 56, UInt32(0x6474_e551))
-        head.set(64 + 2 * 56 + 4, UInt32(6))
-        head.set(64 + 2 * 56 + 48, UInt64(16))
+        head.set(64 + 3 * 56, UInt32(0x6474_e551))
+        head.set(64 + 3 * 56 + 4, UInt32(6))
+        head.set(64 + 3 * 56 + 48, UInt64(16))
         try write(head.bytes, at: 0)
     }
 

@@ -18,13 +18,13 @@ final class TracedProcess {
     }
 
     let pid: pid_t
-    private let memory: Descriptor
+    private let memory: ProcessMemory
     private var stopped: [pid_t] = []
 
     /// Stops all threads.
     init(_ pid: pid_t) throws {
         self.pid = pid
-        memory = try Descriptor(opening: "/proc/\(pid)/mem")
+        memory = try ProcessMemory(of: pid)
         // Threads may begin while others are being stopped: until a look finds none that is new.
         while true {
             let new = try FileTree.names(in: "/proc/\(pid)/task").compactMap(pid_t.init)
@@ -116,22 +116,10 @@ final class TracedProcess {
     }
 
     /// Its memory, in order.
-    func ranges() throws -> [MemoryRange] {
-        let text = String(decoding: try FileTree.read("/proc/\(pid)/maps"), as: UTF8.self)
-        return try text.split(separator: "\n").map { line in
-            guard let range = MemoryRange(line: line) else { throw CheckpointError("unknown memory '\(line)'") }
-            return range
-        }
-    }
+    func ranges() throws -> [MemoryRange] { try memory.ranges() }
 
-    /// Which pages of a range are there: the others of memory without file are zeros.
-    func present(_ bounds: Range<UInt64>) throws -> [Bool] {
-        let pagemap = try Descriptor(opening: "/proc/\(pid)/pagemap")
-        var words = [UInt64](repeating: 0, count: Int((bounds.upperBound - bounds.lowerBound) / 4096))
-        try words.withUnsafeMutableBytes { try fill($0, from: pagemap, at: bounds.lowerBound / 4096 * 8) }
-        // Bit 63: in memory, bit 62: swapped out.
-        return words.map { $0 >> 62 != 0 }
-    }
+    /// How the pages of a range are.
+    func pages(_ bounds: Range<UInt64>) throws -> [ProcessMemory.Page] { try memory.pages(bounds) }
 
     /// Bytes of its memory.
     func read(_ address: UInt64, count: Int) throws -> [UInt8] {
@@ -142,16 +130,6 @@ final class TracedProcess {
 
     /// Bytes of its memory.
     func read(_ address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
-        try fill(buffer, from: memory, at: address)
-    }
-
-    private func fill(_ buffer: UnsafeMutableRawBufferPointer, from file: Descriptor, at offset: UInt64) throws {
-        var done = 0
-        while done < buffer.count {
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-            let count = try file.read(into: rest, at: Int64(offset) + Int64(done))
-            guard count > 0 else { throw CheckpointError("its memory cannot be read") }
-            done += count
-        }
+        try memory.read(address, into: buffer)
     }
 }

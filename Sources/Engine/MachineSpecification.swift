@@ -62,14 +62,14 @@ public struct MachineSpecification: Sendable {
         /// - Parameters:
         ///   - memory: the file that was the frozen machine's memory. Opened for reading only, it cannot be changed by
         ///     an engine, even one that its guest has taken over.
-        ///   - state: what ``Machine/freeze(to:)`` wrote, at its beginning. It is read from the descriptor's position.
+        ///   - state: what ``Machine/freeze(to:)`` wrote. It is read from the descriptor's position.
         case frozen(memory: Descriptor, state: Descriptor)
         /// It goes on where a machine made of the same devices, processors and memory was frozen with its engine; see
         /// ``QEMUMachine/freezeEngine(to:)``.
         /// - Parameters:
-        ///   - memory: as above.
+        ///   - memory: what the frozen machine's memory is made of, its files opened as above.
         ///   - engine: the frozen engine.
-        case thawed(memory: Descriptor, engine: FrozenEngine)
+        case thawed(memory: FrozenMemory, engine: FrozenEngine)
     }
 
     /// Virtual processors, from 1 to 64.
@@ -78,6 +78,9 @@ public struct MachineSpecification: Sendable {
     public var memory: Int64
     /// How it comes to life.
     public var origin: Origin
+    /// Whether a machine that goes on waits for ``Machine/resume()`` first. One with an engine that was frozen when it was
+    /// in use always does.
+    public var isPaused = false
     /// Whether it has a network device; see `QEMUMachine.network`.
     public var network: Bool
     /// The block devices, at most ``maximumDisks``.
@@ -114,7 +117,17 @@ public struct MachineSpecification: Sendable {
     var memoryFile: Descriptor? {
         switch origin {
         case .boot(_, _, let memory): memory
-        case .frozen(let memory, _), .thawed(let memory, _): memory
+        case .frozen(let memory, _): memory
+        case .thawed(let memory, _): memory.base
+        }
+    }
+
+    /// Its memory as files, when it goes on from a frozen machine.
+    var frozenMemory: FrozenMemory? {
+        switch origin {
+        case .boot: nil
+        case .frozen(let memory, _): FrozenMemory(size: self.memory, base: memory)
+        case .thawed(let memory, _): memory
         }
     }
 

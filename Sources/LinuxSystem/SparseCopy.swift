@@ -31,22 +31,25 @@ public struct SparseCopy {
             guard data >= 0 else { throw SystemError("look for data in a file") }
             let hole = lseek(source.rawValue, off_t(data), Self.seekHole)
             guard hole >= 0 else { throw SystemError("look for a hole in a file") }
-            try copy(Int64(data), to: Int64(hole))
+            try copy(Int64(data)..<Int64(hole), to: Int64(data))
             position = Int64(hole)
         }
     }
 
-    private func copy(_ start: Int64, to end: Int64) throws(SystemError) {
-        var position = start
-        while position < end {
+    /// Copies a piece, whatever holes are in it.
+    /// - Parameter place: where it begins in the target.
+    public func copy(_ piece: Range<Int64>, to place: Int64) throws(SystemError) {
+        var position = piece.lowerBound
+        while position < piece.upperBound {
             let count = linux_copy_file_range(
-                source.rawValue, position, target.rawValue, position, Int(min(end - position, 1 << 30)))
+                source.rawValue, position, target.rawValue, place + position - piece.lowerBound,
+                Int(min(piece.upperBound - position, 1 << 30)))
             if count > 0 {
                 position += Int64(count)
             } else if count == 0 {
                 throw SystemError("copy a file that became shorter", number: EIO)
             } else if [EXDEV, EOPNOTSUPP, ENOSYS, EINVAL].contains(errno) {
-                return try copyThroughMemory(position, to: end)
+                return try copyThroughMemory(position..<piece.upperBound, to: place + position - piece.lowerBound)
             } else if errno != EINTR {
                 throw SystemError("copy a file")
             }
@@ -54,15 +57,17 @@ public struct SparseCopy {
     }
 
     /// For kernels and file systems without copy_file_range(2).
-    private func copyThroughMemory(_ start: Int64, to end: Int64) throws(SystemError) {
+    private func copyThroughMemory(_ piece: Range<Int64>, to place: Int64) throws(SystemError) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }
-        var position = start
-        while position < end {
-            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(end - position, 1 << 20))])
+        var position = piece.lowerBound
+        while position < piece.upperBound {
+            let part = UnsafeMutableRawBufferPointer(
+                rebasing: buffer[..<Int(min(piece.upperBound - position, 1 << 20))])
             let count = try source.read(into: part, at: position)
             guard count > 0 else { throw SystemError("copy a file that became shorter", number: EIO) }
-            try target.write(UnsafeRawBufferPointer(rebasing: part[..<count]), at: position)
+            try target.write(
+                UnsafeRawBufferPointer(rebasing: part[..<count]), at: place + position - piece.lowerBound)
             position += Int64(count)
         }
     }

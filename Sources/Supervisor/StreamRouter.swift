@@ -61,7 +61,7 @@ struct StreamRouter {
     mutating func receive(_ frame: Frame, from client: ClientID) throws(ProtocolError) -> [Action] {
         let key = ClientStream(client: client, stream: frame.stream)
         switch try HostMessage(frame) {
-        case .configure, .shutdown, .measure: throw .unexpected(frame.kind)
+        case .configure, .shutdown, .measure, .freeze, .thaw: throw .unexpected(frame.kind)
         case .start:
             guard numbers[key] == nil else { throw .badField("stream") }
             guard streams.count < Self.maximumStreams, let number = freeNumber() else {
@@ -158,7 +158,7 @@ struct StreamRouter {
         var ended = false
         var actions: [Action] = []
         switch message {
-        case .ready, .configured, .refused, .stopped, .measured: throw .unexpected(frame.kind)
+        case .ready, .configured, .refused, .stopped, .measured, .frozen, .thawed: throw .unexpected(frame.kind)
         case .started(_, let pid):
             guard !stream.isRunning else { throw .unexpected(.started) }
             stream.isRunning = true

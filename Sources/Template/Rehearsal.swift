@@ -41,15 +41,30 @@ final class Rehearsal: Sendable {
         }
         try agent.send(.measure)
         guard case .measured = try agent.next() else { throw Failure("the agent does not measure") }
+        try pause(&agent)
         try agent.send(.shutdown(graceMilliseconds: 1000))
         guard case .stopped = try agent.next() else { throw Failure("the agent does not stop") }
     }
 
-    private func configure(_ agent: inout Conversation, isNew: Bool) throws {
-        let configuration = MachineConfiguration(
+    /// Lets the agent go on as another machine.
+    private func pause(_ agent: inout Conversation) throws {
+        try agent.send(.freeze(writesDisk: false))
+        guard case .frozen = try agent.next() else { throw Failure("the agent does not fall silent") }
+        let thawing = Thawing(isNew: true, Self.configuration(isNew: false))
+        try agent.send(.thaw(thawing))
+        guard case .thawed(let confirmation) = try agent.next() else { throw Failure("the agent does not go on") }
+        if let lacking = confirmation.confirms(thawing) { throw Failure("the agent lacks \(lacking)") }
+    }
+
+    private static func configuration(isNew: Bool) -> MachineConfiguration {
+        MachineConfiguration(
             entropy: [UInt8](repeating: 0, count: 64), wallClock: HostClock.wall, hostName: "rehearsal",
             machineID: String(repeating: "0", count: 32), mac: [2, 0, 0, 0, 0, 1], upperIsFresh: isNew,
             limits: .init(processes: 64))
+    }
+
+    private func configure(_ agent: inout Conversation, isNew: Bool) throws {
+        let configuration = Self.configuration(isNew: isNew)
         try agent.send(.configure(configuration))
         switch try agent.next() {
         case .configured(let confirmation):

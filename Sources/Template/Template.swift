@@ -40,7 +40,7 @@ public struct Template: Sendable {
     }
 
     private func origin() throws -> MachineSpecification.Origin {
-        if let engine { return .thawed(memory: memoryFile, engine: engine) }
+        if let engine { return .thawed(memory: FrozenMemory(size: memory, base: memoryFile), engine: engine) }
         // A copy: what was checked is what is used, and each fork reads from the beginning.
         let copy = try Descriptor.memory("state")
         try copy.write(state)

@@ -51,7 +51,10 @@ import Testing
         try Spawned.waitUntilAsleep(pid)
 
         let file = try Descriptor(opening: scratch + "/program", O_RDWR | O_CREAT, mode: 0o700)
-        let checkpoint = try Checkpoint.take(of: pid, memory: memory, to: file)
+        let bounds = try ProcessMemory(of: pid).bounds(of: memory)
+        let whole = Checkpoint.OwnedMemory.Part(length: 1 << 20, file: 0, offset: 0)
+        let checkpoint = try Checkpoint.take(
+            of: pid, memory: .init(bounds: bounds, parts: [whole]), sharing: [memory], to: file)
         Spawned.end(pid)
         let kept = try Descriptor(opening: scratch + "/memory", O_RDWR | O_CREAT)
         try SparseCopy(from: memory, to: kept).run()
@@ -61,23 +64,53 @@ import Testing
         try FileManager.default.copyItem(atPath: scratch + "/program", toPath: path)
 
         for round in 1...3 {
-            let (input, output) = (try Descriptor.pipe(), try Descriptor.pipe())
-            var given = [Descriptor?](repeating: nil, count: Int(checkpoint.memory) + 1)
-            for descriptor in checkpoint.descriptors {
-                given[Int(descriptor.number)] = try descriptor.recreated()
-            }
-            given[0] = input.read
-            given[1] = output.write
-            given[3] = try kept.reopened()
-            given[Int(checkpoint.program)] = program
-            given[Int(checkpoint.memory)] = try kept.reopened()
-            let thawed = try Spawned.start(path, ["thawed"], given)
+            let (thawed, input, output) = try Self.thaw(path, checkpoint, kept, [program, try kept.reopened()])
             defer { Spawned.end(thawed) }
-            try input.write.write(Array("hello \(round)\n".utf8))
-            let said = try Spawned.line(output.read)
-            #expect(said == "hello \(round) 10000 12 [10] 7 first", "\(said)")
-            #expect(Spawned.status(of: thawed) == 7)
+            try Self.expectEnd(of: thawed, input, output, round)
         }
+
+        // A copy that is frozen again refers to what it has not changed, and goes on as well.
+        let (thawed, _, _) = try Self.thaw(path, checkpoint, kept, [program, try kept.reopened()])
+        defer { Spawned.end(thawed) }
+        try Spawned.waitUntilAsleep(thawed)
+        let second = scratch + "/second"
+        let secondFile = try Descriptor(opening: second, O_RDWR | O_CREAT, mode: 0o700)
+        let again = try Checkpoint.take(
+            of: thawed,
+            memory: .init(bounds: bounds, parts: [.init(length: 1 << 20, file: 1, offset: 0)]),
+            sharing: [program, kept], to: secondFile)
+        Spawned.end(thawed)
+        let (size, secondSize) = (FileTree.diskUsage(path), FileTree.diskUsage(second))
+        #expect(secondSize < size / 2, "\(secondSize) of \(size)")
+        try FileManager.default.copyItem(atPath: second, toPath: second + ".copy")
+        for round in 1...3 {
+            let files = [try Descriptor(opening: second), program, try kept.reopened()]
+            let (thawed, input, output) = try Self.thaw(second + ".copy", again, kept, files)
+            defer { Spawned.end(thawed) }
+            try Self.expectEnd(of: thawed, input, output, round)
+        }
+    }
+
+    private static func thaw(
+        _ path: String, _ checkpoint: Checkpoint, _ kept: Descriptor, _ files: [Descriptor]
+    ) throws -> (pid_t, Descriptor, Descriptor) {
+        let (input, output) = (try Descriptor.pipe(), try Descriptor.pipe())
+        var given = [Descriptor?](repeating: nil, count: Int(checkpoint.program + checkpoint.files) + 1)
+        for descriptor in checkpoint.descriptors { given[Int(descriptor.number)] = try descriptor.recreated() }
+        given[0] = input.read
+        given[1] = output.write
+        given[3] = try kept.reopened()
+        for (index, file) in files.enumerated() { given[Int(checkpoint.program) + index] = file }
+        return (try Spawned.start(path, ["thawed"], given), input.write, output.read)
+    }
+
+    private static func expectEnd(
+        of thawed: pid_t, _ input: Descriptor, _ output: Descriptor, _ round: Int
+    ) throws {
+        try input.write(Array("hello \(round)\n".utf8))
+        let said = try Spawned.line(output)
+        #expect(said == "hello \(round) 10000 12 [10] 7 first", "\(said)")
+        #expect(Spawned.status(of: thawed) == 7)
     }
 
     @Test("is refused where it has what cannot be given to another")
@@ -97,7 +130,8 @@ import Testing
             #expect(try Spawned.line(output.read) == "ready")
             try Spawned.waitUntilAsleep(pid)
             let error = #expect(throws: CheckpointError.self) {
-                try Checkpoint.take(of: pid, memory: memory, to: file)
+                try Checkpoint.take(
+                    of: pid, memory: .init(bounds: 0..<0, parts: []), sharing: [memory], to: file)
             }
             #expect(error?.description.contains(what) == true, "\(error as Any)")
             // It goes on all the same.

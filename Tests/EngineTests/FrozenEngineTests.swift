@@ -13,8 +13,8 @@ import Testing
                 .init(number: 5, kind: .poll, isNonblocking: false),
                 .init(number: 7, kind: .file(device: 0, inode: 0), isNonblocking: true),
                 .init(number: 9, kind: .file(device: 0, inode: 0), isNonblocking: false),
-            ], program: 10, memory: 11),
-        roles: [0: .input, 7: .slot(128), 9: .disk(2)])
+            ], program: 10, files: 2),
+        roles: [0: .input, 7: .slot(128), 9: .disk(2)], memoryAddress: 1 << 46, isUsed: true)
 
     @Test("comes back from its text")
     func roundTrip() {
@@ -41,7 +41,9 @@ import Testing
     func foreignFile() {
         let checkpoint = Checkpoint(
             descriptors: [.init(number: 3, kind: .file(device: 1, inode: 2), isNonblocking: false)], program: 4,
-            memory: 5)
-        #expect(throws: EngineError.self) { try FrozenEngine.Layout(checkpoint, [:]) }
+            files: 1)
+        #expect(throws: EngineError.self) {
+            try FrozenEngine.Layout(checkpoint, [:], memoryAddress: 0, isUsed: false)
+        }
     }
 }

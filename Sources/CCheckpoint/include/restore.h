@@ -8,16 +8,11 @@
 #define RESTORE_CODE_ADDRESS 0x10000000UL
 /// Where the tables lie, the plan first.
 #define RESTORE_PLAN_ADDRESS (RESTORE_CODE_ADDRESS + 0x10000UL)
-
-/// Where the bytes of a range of memory come from.
-enum restore_source {
-    /// Zeros.
-    restore_zeros = 0,
-    /// The program file itself.
-    restore_program,
-    /// The file that is given at each start.
-    restore_memory,
-};
+/// Where the code has its own stack, and how large that is.
+#define RESTORE_STACK_ADDRESS (RESTORE_CODE_ADDRESS + 0x400000UL)
+#define RESTORE_STACK_SIZE 0x10000UL
+/// Behind all of it.
+#define RESTORE_END_ADDRESS (RESTORE_STACK_ADDRESS + RESTORE_STACK_SIZE)
 
 /// A range of memory: private, and a copy as soon as it is written.
 struct restore_range {
@@ -27,7 +22,7 @@ struct restore_range {
     uint64_t offset;
     /// PROT_… of mmap(2).
     uint32_t protection;
-    /// One of restore_source.
+    /// 0 for zeros, else 1 and the number of the file: 0 for the program itself.
     uint32_t source;
 };
 
@@ -70,9 +65,9 @@ struct restore_plan {
     uint32_t vdso_count;
     uint32_t signal_count;
     uint32_t thread_count;
-    /// Descriptors of the process that are closed when its memory is there.
-    int32_t program;
-    int32_t memory;
+    /// The descriptors of the files, one after the other, which are closed when the memory is there.
+    int32_t first_file;
+    int32_t file_count;
 };
 
 /// The code, which may be copied to wherever it shall run. It begins with the entry point.

@@ -10,16 +10,23 @@ public struct FrozenEngine: Sendable {
     public struct Layout: Sendable, Equatable {
         let checkpoint: Checkpoint
         let roles: [Int32: EngineRole]
+        /// Where the machine's memory lies in the process.
+        let memoryAddress: UInt64
+        /// Whether its machine was in use and has its disks, so that it is only to run.
+        let isUsed: Bool
     }
 
     /// The program that goes on where the process stood, open for reading.
     public var program: Descriptor
+    /// The programs that it is made from, open for reading: what it has in common with them is there only.
+    public var parents: [Descriptor]
     /// What it expects to have open.
     public var layout: Layout
 
     /// A frozen engine.
-    public init(program: Descriptor, layout: Layout) {
+    public init(program: Descriptor, parents: [Descriptor] = [], layout: Layout) {
         self.program = program
+        self.parents = parents
         self.layout = layout
     }
 }
@@ -27,7 +34,9 @@ public struct FrozenEngine: Sendable {
 extension FrozenEngine.Layout {
     /// What the descriptors of a frozen process are.
     /// - Parameter identities: device and number of the files that the engine was given.
-    init(_ checkpoint: Checkpoint, _ identities: [FileNumber: EngineRole]) throws(EngineError) {
+    init(
+        _ checkpoint: Checkpoint, _ identities: [FileNumber: EngineRole], memoryAddress: UInt64, isUsed: Bool
+    ) throws(EngineError) {
         var roles: [Int32: EngineRole] = [:]
         for descriptor in checkpoint.descriptors {
             guard case .file(let device, let inode) = descriptor.kind else { continue }
@@ -36,12 +45,13 @@ extension FrozenEngine.Layout {
             }
             roles[descriptor.number] = role
         }
-        self.init(checkpoint: checkpoint, roles: roles)
+        self.init(checkpoint: checkpoint, roles: roles, memoryAddress: memoryAddress, isUsed: isUsed)
     }
 
-    /// Lines of text: the numbers of program and memory, then each descriptor's number, whether it blocks, and its use.
+    /// Lines of text: the program's number, how many files follow it, the address of the machine's memory, `new` or `used`;
+    /// then each descriptor's number, whether it blocks, and its use.
     public var text: String {
-        var text = "\(checkpoint.program) \(checkpoint.memory)\n"
+        var text = "\(checkpoint.program) \(checkpoint.files) \(memoryAddress) \(isUsed ? "used" : "new")\n"
         for descriptor in checkpoint.descriptors {
             let use =
                 switch descriptor.kind {
@@ -58,13 +68,14 @@ extension FrozenEngine.Layout {
     /// Reads ``text``; `nil` when it is anything else.
     public init?(text: String) {
         let lines = text.split(separator: "\n").map { $0.split(separator: " ") }
-        guard let numbers = lines.first?.compactMap({ Int32($0) }), numbers.count == 2, lines.count <= 4096 else {
-            return nil
-        }
+        guard let first = lines.first, first.count == 4, lines.count <= 4096,
+            let program = Int32(first[0]), let files = Int32(first[1]), let address = UInt64(first[2]),
+            (1..<4096).contains(program), (1..<256).contains(files), ["new", "used"].contains(first[3])
+        else { return nil }
         var descriptors: [FrozenDescriptor] = []
         var roles: [Int32: EngineRole] = [:]
         for words in lines.dropFirst() {
-            guard words.count >= 3, let number = Int32(words[0]), (0..<numbers[0]).contains(number) else { return nil }
+            guard words.count >= 3, let number = Int32(words[0]), (0..<program).contains(number) else { return nil }
             let kind: FrozenDescriptor.Kind
             let value = words.count == 4 ? UInt64(words[3]) : nil
             switch (words[2], value) {
@@ -79,9 +90,9 @@ extension FrozenEngine.Layout {
             descriptors.append(
                 FrozenDescriptor(number: number, kind: kind, isNonblocking: words[1] == "nonblocking"))
         }
-        guard numbers[0] > 0, numbers[0] < 4096, numbers[1] == numbers[0] + 1 else { return nil }
         self.init(
-            checkpoint: Checkpoint(descriptors: descriptors, program: numbers[0], memory: numbers[1]), roles: roles)
+            checkpoint: Checkpoint(descriptors: descriptors, program: program, files: files), roles: roles,
+            memoryAddress: address, isUsed: first[3] == "used")
     }
 }
 

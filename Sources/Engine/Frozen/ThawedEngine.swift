@@ -8,30 +8,34 @@ struct ThawedEngine {
     /// What it is told before anything else: to take up its disks, and to run.
     private(set) var firstCommands: [QEMUCommandLine.Command] = []
 
-    private var given: [EngineRole: Descriptor]
+    /// What the files are to it.
+    private(set) var given: [EngineRole: Descriptor]
     private var usedSlots = 0
 
     init(
-        _ specification: MachineSpecification, _ frozen: FrozenEngine, memory: Descriptor,
+        _ specification: MachineSpecification, _ frozen: FrozenEngine, memory: FrozenMemory,
         channels: QEMUCommandLine.Channels
     ) throws(EngineError) {
         given = [
             .input: channels.input, .messages: channels.messages, .control: channels.control,
-            .console: channels.console, .agent: channels.agent, .memory: memory,
+            .console: channels.console, .agent: channels.agent, .memory: memory.base,
         ]
         given[.network] = channels.network
         do {
             given[.random] = try Descriptor(opening: "/dev/urandom")
             for (index, disk) in specification.disks.enumerated() { try add(disk, index) }
-            firstCommands.append((command: "cont", arguments: "{}"))
+            if frozen.layout.isUsed { firstCommands = [] }
+            if !frozen.layout.isUsed, !specification.isPaused { firstCommands.append((command: "cont", arguments: "{}")) }
             let checkpoint = frozen.layout.checkpoint
-            descriptors = [Descriptor](repeating: channels.input, count: Int(checkpoint.memory) + 1)
+            let files = [frozen.program] + frozen.parents + memory.files
+            guard files.count == Int(checkpoint.files) + 1 else {
+                throw EngineError.frozen("it was frozen with another number of files")
+            }
+            descriptors = [Descriptor](repeating: channels.input, count: Int(checkpoint.program)) + files
             for descriptor in checkpoint.descriptors {
                 descriptors[Int(descriptor.number)] = try replacement(
                     for: descriptor, frozen.layout.roles, unused: channels.input)
             }
-            descriptors[Int(checkpoint.program)] = frozen.program
-            descriptors[Int(checkpoint.memory)] = memory
         } catch {
             throw error as? EngineError ?? .prepare("a frozen engine", error as? SystemError ?? SystemError("prepare"))
         }

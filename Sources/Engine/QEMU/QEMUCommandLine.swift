@@ -14,17 +14,14 @@ struct QEMUCommandLine {
     private(set) var arguments: [String]
     /// What the files are to it that it will have open.
     private(set) var roles: [(EngineRole, Descriptor)] = []
+    /// How many parts of disks there are.
+    private var parts = 0
 
     /// The most memory that translated code may take.
     static let translationCache: Int64 = 256 << 20
 
     /// A command of the control protocol, with a JSON object.
     typealias Command = (command: String, arguments: String)
-
-    /// Memory that is in a file stays there when the rest is written and read.
-    private static let leavingMemory: Command = (
-        "migrate-set-capabilities", #"{"capabilities":[{"capability":"x-ignore-shared","state":true}]}"#
-    )
 
     /// The engine's ends of the channels to it.
     struct Channels {
@@ -68,15 +65,16 @@ struct QEMUCommandLine {
             arguments += [
                 "-object", "memory-backend-file,id=memory,size=\(memory),mem-path=/memory,share=\(sharing)",
                 // A machine that was stopped to be frozen shall run when it goes on, and not stop again.
-                "-global", "migration.store-global-state=off", "-global", "migration.x-events=on",
-                "-global", "migration.x-max-bandwidth=\(1 << 40)",
+                "-global", "migration.store-global-state=off",
+                // The state is that of devices alone, without a head that speaks of a migration.
+                "-global", "migration.send-configuration=off",
             ]
-            firstCommands.append(Self.leavingMemory)
             answerToOpens = file
         }
 
         descriptors = [channels.input, channels.messages, channels.messages]
         roles = [(.input, channels.input), (.messages, channels.messages)]
+        if let file = specification.memoryFile { roles.append((.memory, file)) }
         addChannels(channels)
         arguments += ["-bios", reopen(firmware)]
         switch specification.origin {
@@ -84,12 +82,11 @@ struct QEMUCommandLine {
             arguments += ["-kernel", reopen(kernel), "-initrd", reopen(initramfs)]
             let words = Self.kernelArguments(specification, emulated: emulated, counterRate: counterRate)
             arguments += ["-append", words.joined(separator: " ")]
-            if emulated, let file = specification.memoryFile {
-                roles.append((.memory, file))
+            if emulated, specification.memoryFile != nil {
                 do { try addSlots() } catch { throw .prepare("room for disks", error) }
             }
         case .frozen(_, let state):
-            arguments += ["-incoming", "defer"]
+            arguments += ["-incoming", "defer"] + (specification.isPaused ? ["-S"] : [])
             firstCommands.append((command: "migrate-incoming", arguments: #"{"uri":"fd:\#(pass(state))"}"#))
         case .thawed: throw .specification("a command line for an engine that has started")
         }
@@ -145,12 +142,13 @@ struct QEMUCommandLine {
         } else {
             let joined: Descriptor
             do {
-                var extents = disk.extents.map { (set($0.file), $0.length / 512) }
+                // In the order in which a thawed engine takes them up.
+                var extents = disk.extents.map { (setPart($0.file), $0.length / 512) }
                 // What a file does not hold reads as zeros.
-                if padding > 0 { extents.append((set(try VMDKDescriptor.emptyFile()), padding / 512)) }
+                if padding > 0 { extents.append((setPart(try VMDKDescriptor.emptyFile()), padding / 512)) }
                 joined = try VMDKDescriptor.make(extents)
             } catch { throw .prepare("disk \(disk.serial)", error) }
-            file = #"{"driver":"vmdk",\#(Self.access(disk)),"file":\#(Self.fileNode(set(joined), disk))}"#
+            file = #"{"driver":"vmdk",\#(Self.access(disk)),"file":\#(Self.fileNode(setPart(joined), disk))}"#
         }
         arguments += ["-blockdev", Self.diskNode(index, disk, file: file)]
         // On a full disk of the host the guest sees an error, where QEMU would rather stop its processors for good.
@@ -200,6 +198,12 @@ struct QEMUCommandLine {
     private mutating func reopen(_ file: Descriptor) -> String {
         reopened.append(file)
         return "/proc/self/fd/\(pass(file))"
+    }
+
+    /// Passes a part of a disk, or the file that joins them; the name of its set.
+    private mutating func setPart(_ file: Descriptor) -> String {
+        defer { parts += 1 }
+        return set(file, as: .slot(parts))
     }
 
     /// Passes a file that QEMU takes from a set of its own; the set's name.

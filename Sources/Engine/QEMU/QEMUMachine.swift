@@ -16,12 +16,12 @@ public final class QEMUMachine: Machine {
     public let network: Descriptor?
 
     private let process: QEMUProcess
-    /// The file that is its memory, and what its files are to it.
-    private let memory: Descriptor?
+    /// What it is made of, and what its files are to it.
+    private let specification: MachineSpecification
     private let files: [FileNumber: EngineRole]
 
     private init(
-        _ description: MachineDescription, _ launch: Launch, process: QEMUProcess, memory: Descriptor?
+        _ description: MachineDescription, _ launch: Launch, process: QEMUProcess, _ specification: MachineSpecification
     ) {
         self.description = description
         agentPort = launch.agentPort
@@ -29,7 +29,7 @@ public final class QEMUMachine: Machine {
         messages = process.messages
         network = launch.network
         self.process = process
-        self.memory = memory
+        self.specification = specification
         files = launch.files
     }
 
@@ -56,7 +56,7 @@ public final class QEMUMachine: Machine {
             launch.jail, control: launch.control, messages: launch.messages, first: launch.firstCommands)
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
-        let machine = QEMUMachine(description, launch, process: process, memory: specification.memoryFile)
+        let machine = QEMUMachine(description, launch, process: process, specification)
         // A fork finds the carrier as it was when the machine was frozen.
         if specification.network, !specification.isFork {
             do { try await machine.setCarrier(false) } catch {
@@ -80,12 +80,20 @@ public final class QEMUMachine: Machine {
     /// Lets the processors run by QMP's `cont`.
     public func resume() async throws(EngineError) { try await process.execute("cont") }
 
-    /// Stops the processors and has QEMU write its devices' state by QMP's `migrate`.
+    /// Stops the processors and has QEMU write its devices' state by QMP's `xen-save-devices-state`, which is not for Xen
+    /// alone: unlike `migrate` it leaves memory and disks alone, of whatever kind they are.
     public func freeze(to state: Descriptor) async throws(EngineError) {
         try await process.execute("stop")
-        try await process.execute("getfd", #"{"fdname":"state"}"#, passing: state)
-        try await process.execute("migrate", #"{"uri":"fd:state"}"#, until: "MIGRATION")
+        let writable: Descriptor
+        do { writable = try state.reopened(O_WRONLY) } catch { throw .prepare("a machine's state", error) }
+        try await process.execute("add-fd", #"{"fdset-id":\#(Self.stateSet)}"#, passing: writable)
+        try await process.execute("xen-save-devices-state", #"{"filename":"/dev/fdset/\#(Self.stateSet)"}"#)
+        // A process that is frozen has no file that it was not given.
+        try await process.execute("remove-fd", #"{"fdset-id":\#(Self.stateSet)}"#)
     }
+
+    /// QEMU's number for the set of descriptors that holds the file of the state.
+    private static let stateSet = 9000
 
     /// Stops the processors for good and writes QEMU's process as a program to `file`, with the machine and what QEMU
     /// knows of it, as ``MachineSpecification/Origin/thawed(memory:engine:)`` needs it. For an emulated machine that
@@ -95,18 +103,92 @@ public final class QEMUMachine: Machine {
     /// - Returns: what belongs to the program.
     /// - Throws: ``EngineError/frozen(_:)`` where the host does not let a process look at its child, among others.
     public func freezeEngine(to file: Descriptor) async throws(EngineError) -> FrozenEngine.Layout {
-        guard description.accelerator == .emulated, let memory else {
+        guard description.accelerator == .emulated, case .boot(_, _, let memory?) = specification.origin else {
             throw .specification("an engine to freeze that is not emulated, or without a file as its memory")
         }
         try await process.execute("stop")
-        let pid = process.pid
-        let checkpoint: Result<Checkpoint, EngineError>
+        let (size, pid) = (specification.memory, process.pid)
+        return try await Self.onThread { [files] in
+            let bounds = try ProcessMemory(of: pid).bounds(of: memory)
+            let parts = FrozenMemory(size: size, base: memory).parts
+            let checkpoint = try Checkpoint.take(
+                of: pid, memory: .init(bounds: bounds, parts: parts), sharing: [memory], to: file)
+            return try FrozenEngine.Layout(checkpoint, files, memoryAddress: bounds.lowerBound, isUsed: false)
+        }
+    }
+
+    private static func onThread<Value: Sendable>(
+        _ body: @escaping @Sendable () throws -> Value
+    ) async throws(EngineError) -> Value {
+        let result: Result<Value, EngineError>
         do {
-            checkpoint = try await DedicatedThread.value {
-                Result { try Checkpoint.take(of: pid, memory: memory, to: file) }.mapError { .frozen("\($0)") }
+            result = try await DedicatedThread.value {
+                Result { try body() }.mapError { $0 as? EngineError ?? .frozen("\($0)") }
             }
         } catch { throw .prepare("a thread", error) }
-        return try FrozenEngine.Layout(try checkpoint.get(), files)
+        return try result.get()
+    }
+
+    /// What of a machine in use was written down; see ``capture(memory:engine:)``.
+    public struct Capture: Sendable {
+        /// The memory: that from which the machine went on, with the new layer.
+        public var memory: FrozenMemory
+        /// The engine without its program, where one was written.
+        public var engine: CapturedEngine?
+        /// Why there is none, though the machine is emulated.
+        public var engineProblem: String?
+    }
+
+    /// An engine that was frozen in use.
+    public struct CapturedEngine: Sendable {
+        /// The programs that it is made from.
+        public var parents: [Descriptor]
+        /// What belongs to it.
+        public var layout: FrozenEngine.Layout
+    }
+
+    /// Most layers of a memory, and most parents of an engine: whoever has as many is written anew, but for the lowest.
+    private static let mostGenerations = 4
+
+    /// Writes down what this machine, which goes on from a frozen one and stands still, has changed of its memory, and of
+    /// its engine. It is as before then, and may go on.
+    /// - Parameters:
+    ///   - memory: where the pages go; empty, opened for reading and writing.
+    ///   - engine: where the program goes, likewise; `nil` for none. Nothing is written on KVM.
+    public func capture(memory file: Descriptor, engine: Descriptor?) async throws(EngineError) -> Capture {
+        guard let memory = specification.frozenMemory else {
+            throw .specification("a machine to capture that has booted; only forks can be captured")
+        }
+        var former: FrozenEngine?
+        if case .thawed(_, let engine) = specification.origin { former = engine }
+        let isEmulated = description.accelerator == .emulated
+        return try await Self.onThread { [pid = process.pid, files, former] in
+            let process = try ProcessMemory(of: pid)
+            var bounds = try former == nil ? process.bounds(of: memory.base) : 0..<0
+            if let start = former?.layout.memoryAddress { bounds = start..<start + UInt64(memory.size) }
+            var kept = memory
+            var dropped: [MemoryLayer] = []
+            if kept.layers.count >= Self.mostGenerations { (dropped, kept.layers) = (kept.layers, []) }
+            let runs = try MemoryCapture(memory: process, bounds: bounds).write(
+                to: file, including: dropped.reduce([]) { $0.union($1.runs) })
+            kept.layers.append(MemoryLayer(file: try file.reopened(), runs: runs))
+            var capture = Capture(memory: kept)
+            guard isEmulated, let engine else { return capture }
+            var parents = former.map { [$0.program] + $0.parents } ?? []
+            if parents.count > Self.mostGenerations { parents = parents.suffix(1) }
+            do {
+                let parts = kept.parts.map { part in
+                    Checkpoint.OwnedMemory.Part(
+                        length: part.length, file: parents.count + part.file, offset: part.offset)
+                }
+                let checkpoint = try Checkpoint.take(
+                    of: pid, memory: .init(bounds: bounds, parts: parts), sharing: parents + kept.files, to: engine)
+                let layout = try FrozenEngine.Layout(
+                    checkpoint, files, memoryAddress: bounds.lowerBound, isUsed: true)
+                capture.engine = CapturedEngine(parents: parents, layout: layout)
+            } catch { capture.engineProblem = "\(error)" }
+            return capture
+        }
     }
 
     /// Ends QEMU in good order by QMP's `quit`.
@@ -154,7 +236,7 @@ public final class QEMUMachine: Machine {
                 jail.arguments = ["sandpiper-vm"]
                 jail.descriptors = thawed.descriptors
                 firstCommands = thawed.firstCommands
-                files = [:]
+                files = try Self.numbers(thawed.given.map { ($0, $1) })
             } else {
                 let line = try Self.line(specification, engine, channels, counterRate)
                 jail.arguments = line.arguments
@@ -162,15 +244,18 @@ public final class QEMUMachine: Machine {
                 jail.reopened = line.reopened
                 jail.answerToOpens = line.answerToOpens
                 firstCommands = line.firstCommands
-                var files: [FileNumber: EngineRole] = [:]
-                for (role, file) in line.roles {
-                    let number = try FileNumber(file)
-                    if role != .unused || files[number] == nil { files[number] = role }
-                }
-                files[try FileNumber(try Descriptor(opening: "/dev/urandom"))] = .random
-                self.files = files
+                files = try Self.numbers(line.roles + [(.random, try Descriptor(opening: "/dev/urandom"))])
             }
             self.jail = jail
+        }
+
+        private static func numbers(_ roles: [(EngineRole, Descriptor)]) throws -> [FileNumber: EngineRole] {
+            var files: [FileNumber: EngineRole] = [:]
+            for (role, file) in roles {
+                let number = try FileNumber(file)
+                if role != .unused || files[number] == nil { files[number] = role }
+            }
+            return files
         }
 
         /// What an engine needs beside its guest's memory and the code it translates, in bytes.

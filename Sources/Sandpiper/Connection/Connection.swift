@@ -230,7 +230,7 @@ extension GuestMessage {
         case .started(let stream, _), .failed(let stream, _), .data(let stream, _, _), .end(let stream, _),
             .credit(let stream, _), .exited(let stream, _):
             stream
-        case .ready, .configured, .refused, .stopped, .measured: nil
+        case .ready, .configured, .refused, .stopped, .measured, .frozen, .thawed: nil
         }
     }
 }

@@ -40,6 +40,17 @@ public struct Confirmation: Equatable, Sendable {
         if mac != configuration.mac { return "its network device has another hardware address" }
         if addresses != configuration.addresses { return "its network device has other addresses" }
         if !Self.isUUID(bootID) { return "its boot id is none" }
+        return confirmsClock(configuration)
+    }
+
+    /// Whether a machine that went on has what it was told to take.
+    /// - Returns: as ``confirms(_:)-(MachineConfiguration)``.
+    public func confirms(_ thawing: Thawing) -> String? {
+        // The names of a machine that was only paused are its own to change.
+        thawing.isNew ? confirms(thawing.configuration) : confirmsClock(thawing.configuration)
+    }
+
+    private func confirmsClock(_ configuration: MachineConfiguration) -> String? {
         let (latest, overflow) = configuration.wallClock.addingReportingOverflow(Self.longestConfiguration)
         guard wallClock >= configuration.wallClock, overflow || wallClock <= latest else {
             return "its clock is wrong"

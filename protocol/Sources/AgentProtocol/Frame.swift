@@ -69,6 +69,8 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case exited = 6
     case stopped = 7
     case measured = 8
+    case frozen = 9
+    case thawed = 10
     // Both ways.
     case data = 16
     case end = 17
@@ -81,6 +83,8 @@ public enum FrameKind: UInt8, Sendable, CaseIterable {
     case shutdown = 36
     case measure = 37
     case setClock = 38
+    case freeze = 39
+    case thaw = 40
     // Supervisor to client of the control socket, never on the agent's port.
     case sandboxReady = 64
     case sandboxFailed = 65
@@ -179,7 +183,7 @@ public struct FrameDecoder: Sendable {
 /// The version both sides must agree on; the agent sends it in ``GuestMessage/ready(_:)``.
 public enum ProtocolVersion {
     /// The version this code speaks.
-    public static let current: UInt32 = 3
+    public static let current: UInt32 = 4
 }
 
 /// Flow control: a sender may have this many unacknowledged bytes under way on each channel of a stream.

@@ -21,6 +21,13 @@ public enum HostMessage: Equatable, Sendable {
     case shutdown(graceMilliseconds: UInt32)
     /// Asks what the guest uses; answered by ``GuestMessage/measured(_:)``.
     case measure
+    /// Falls silent: what was to be said before is said, ``GuestMessage/frozen`` last, and nothing follows until
+    /// ``thaw(_:)``, which is the next message. Processes go on meanwhile.
+    /// - Parameter writesDisk: whether all that was written is to be on the disk when the answer comes.
+    case freeze(writesDisk: Bool)
+    /// Goes on after ``freeze(writesDisk:)``: takes fresh entropy and the wall clock, and as another machine than the one
+    /// that was frozen its identity too. Answered by ``GuestMessage/thawed(_:)`` or ``GuestMessage/refused(_:)``.
+    case thaw(Thawing)
 
     /// Reads a message from a frame that came from the host.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -54,6 +61,11 @@ public enum HostMessage: Equatable, Sendable {
             try reader.finish()
         case .shutdown: self = .shutdown(graceMilliseconds: try Self.number(frame.payload))
         case .measure: self = .measure
+        case .freeze:
+            var reader = ByteReader(frame.payload)
+            self = .freeze(writesDisk: try reader.boolean())
+            try reader.finish()
+        case .thaw: self = .thaw(try Thawing(decoding: frame.payload))
         default: throw .unexpected(frame.kind)
         }
     }
@@ -88,6 +100,12 @@ public enum HostMessage: Equatable, Sendable {
             writer.unsigned32(milliseconds)
             return Frame(.shutdown, payload: writer.bytes)
         case .measure: return Frame(.measure)
+        case .freeze(let writesDisk):
+            writer.boolean(writesDisk)
+            return Frame(.freeze, payload: writer.bytes)
+        case .thaw(let thawing):
+            thawing.encode(into: &writer)
+            return try Frame(.thaw, payload: writer.bytes).checked()
         }
     }
 
@@ -124,6 +142,10 @@ public enum GuestMessage: Equatable, Sendable {
     case stopped
     /// What the guest uses.
     case measured(GuestMeasures)
+    /// The agent has said all it had to say, and is silent.
+    case frozen
+    /// The agent goes on, and has what the confirmation shows.
+    case thawed(Confirmation)
 
     /// Reads a message from a frame that came from the agent.
     /// - Throws: ``ProtocolError`` when the frame is not one, or a field is malformed.
@@ -164,6 +186,8 @@ public enum GuestMessage: Equatable, Sendable {
             var reader = ByteReader(frame.payload)
             self = .measured(try GuestMeasures(&reader))
             try reader.finish()
+        case .frozen: self = .frozen
+        case .thawed: self = .thawed(try Confirmation(decoding: frame.payload))
         default: throw .unexpected(frame.kind)
         }
     }
@@ -210,6 +234,10 @@ public enum GuestMessage: Equatable, Sendable {
         case .measured(let measures):
             measures.encode(into: &writer)
             return Frame(.measured, payload: writer.bytes)
+        case .frozen: return Frame(.frozen)
+        case .thawed(let confirmation):
+            confirmation.encode(into: &writer)
+            return try Frame(.thawed, payload: writer.bytes).checked()
         }
     }
 }
@@ -219,8 +247,8 @@ extension Frame {
     /// frames of byte streams name a channel, and kinds without a payload have none.
     func checkAddress() throws(ProtocolError) {
         switch kind {
-        case .ready, .configured, .refused, .stopped, .measured, .configure, .setClock, .shutdown, .measure,
-            .sandboxReady, .sandboxFailed, .timing,
+        case .ready, .configured, .refused, .stopped, .measured, .frozen, .thawed, .configure, .setClock, .shutdown,
+            .measure, .freeze, .thaw, .sandboxReady, .sandboxFailed, .timing,
             .notice:
             guard stream == 0 else { throw .badField("stream") }
         case .started, .failed, .exited, .data, .end, .credit, .start, .signal, .resize, .reply, .request, .attach:
@@ -231,7 +259,7 @@ extension Frame {
         default: guard channel == .input else { throw .badField("channel") }
         }
         switch kind {
-        case .stopped, .measure, .end: guard payload.isEmpty else { throw .trailingBytes }
+        case .stopped, .measure, .frozen, .end: guard payload.isEmpty else { throw .trailingBytes }
         default: break
         }
     }

@@ -100,6 +100,10 @@ public final class Agent {
         case (.shutdown(let grace), _): beginShutdown(tellsStopped: true, grace: UInt64(grace))
         case (.measure, .serving): port.send(.measured(Measurement.take()))
         case (.setClock(let time), .serving): try Identity.setClock(time)
+        case (.freeze(let writesDisk), .serving) where !port.isSilent:
+            if writesDisk { sync() }
+            port.fallSilent(.frozen)
+        case (.thaw(let thawing), .serving(_, let root)) where port.isSilent: thaw(thawing, root.root)
         case (.start(let stream, let specification), .serving(let processes, _)):
             processes.start(specification, as: stream)
         case (.data(let stream, let bytes), .serving(let processes, _)):
@@ -127,6 +131,16 @@ public final class Agent {
             logLine("\(error)")
             state = .refused
             port.send(.refused("\(error)"))
+        }
+    }
+
+    private func thaw(_ thawing: Thawing, _ root: RootDirectory) {
+        do throws(AgentError) {
+            let identity = try Identity(thawing, machine, in: root)
+            port.speak(.thawed(try identity.confirmation(root)))
+        } catch {
+            logLine("\(error)")
+            port.speak(.refused("\(error)"))
         }
     }
 

@@ -29,6 +29,8 @@ final class HostPort {
     private var tail: ArraySlice<UInt8> = []
     private var wasConnected = false
     private var isClosed = false
+    /// Messages that wait for the end of a silence; `nil` when there is none.
+    private var unsaid: [GuestMessage]?
 
     /// Whether the host was there and is gone.
     private(set) var isLost = false
@@ -57,15 +59,32 @@ final class HostPort {
     }
 
     /// Whether output of processes may be added now.
-    var hasRoom: Bool { isWritable && isMoved && queue.count < OutgoingQueue.room }
+    var hasRoom: Bool { isWritable && isMoved && !isSilent && queue.count < OutgoingQueue.room }
 
     /// Whether everything was handed to the driver.
     var isFlushed: Bool { queue.count == 0 && isMoved }
 
     private var isMoved: Bool { moving == 0 && tail.isEmpty }
 
+    /// Whether nothing is said until ``speak(_:)``.
+    var isSilent: Bool { unsaid != nil }
+
+    /// Says a last message, behind all that is on its way, and falls silent.
+    func fallSilent(_ message: GuestMessage) {
+        send(message)
+        unsaid = []
+    }
+
+    /// Ends a silence: says a message, and then what was to be said meanwhile.
+    func speak(_ message: GuestMessage) {
+        let waiting = unsaid ?? []
+        unsaid = nil
+        for message in [message] + waiting { send(message) }
+    }
+
     /// Queues a message.
     func send(_ message: GuestMessage) {
+        if isSilent { return unsaid?.append(message) ?? () }
         // A message of the agent is far smaller than a frame may be; a reason that is not would be the agent's own bug.
         guard let frame = try? message.frame() else { return logLine("a message to the host was too long and is lost") }
         queue.append(frame)
@@ -78,7 +97,7 @@ final class HostPort {
     }
 
     /// Whether output of processes can be moved now.
-    var canMove: Bool { isFlushed && isWritable && !isLost }
+    var canMove: Bool { isFlushed && isWritable && !isLost && !isSilent }
 
     /// Sends output of a process by moving the pages of its pipe, which costs two copies less than to read and write them.
     /// Only when ``canMove`` holds.

@@ -13,6 +13,22 @@ struct Identity {
     init(_ configuration: MachineConfiguration, _ machine: PreparedMachine) throws(AgentError) {
         self.configuration = configuration
         bootID = machine.bootID
+        try renewEntropyAndClock(machine)
+        try setNames()
+    }
+
+    /// Lets a frozen machine go on, as another one if it is to be.
+    init(_ thawing: Thawing, _ machine: PreparedMachine, in root: RootDirectory) throws(AgentError) {
+        configuration = thawing.configuration
+        bootID = machine.bootID
+        try renewEntropyAndClock(machine)
+        guard thawing.isNew else { return }
+        try BootID.renew(machine.first)
+        try setNames()
+        try SystemFiles(hostName: configuration.hostName, machineID: configuration.machineID).renew(in: root)
+    }
+
+    private func renewEntropyAndClock(_ machine: PreparedMachine) throws(AgentError) {
         try AgentError.check("add entropy") {
             configuration.entropy.withUnsafeBytes {
                 agent_add_entropy(machine.random.number, $0.baseAddress, $0.count)
@@ -20,7 +36,9 @@ struct Identity {
         }
         try Identity.dropOldRandomness()
         try Identity.setClock(configuration.wallClock)
+    }
 
+    private func setNames() throws(AgentError) {
         let name = configuration.hostName.utf8
         guard (1...63).contains(name.count), name.allSatisfy({ isLetterOrDigit($0) || $0 == UInt8(ascii: "-") }) else {
             throw .refused("the host name '\(configuration.hostName)' is not 1 to 63 letters, digits and hyphens")

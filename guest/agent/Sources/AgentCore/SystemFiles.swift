@@ -46,6 +46,24 @@ struct SystemFiles {
         if !root.exists("/etc/mtab") { symlinkat(Self.mountTable, etc.number, "mtab") }
     }
 
+    /// Gives the machine's new names to files that a machine before it has had, perhaps for long.
+    func renew(in root: RootDirectory) throws(AgentError) {
+        let etc = try root.open("/etc", O_PATH | O_DIRECTORY)
+        for file in files where file.name == "hostname" || file.name == "machine-id" {
+            try root.replaceFile(file.name, in: etc, with: file.text)
+        }
+        let mark = "127.0.1.1\t"
+        guard let own = files.first(where: { $0.name == "hosts" })?.text.split(separator: "\n"),
+            let new = own.first(where: { $0.hasPrefix(mark) }),
+            let hosts = try root.contents(of: "/etc/hosts", upTo: 1 << 20)
+        else { return }
+        // What users have added stays.
+        let lines = String(decoding: hosts, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.contains(where: { $0.hasPrefix(mark) }) else { return }
+        let text = lines.map { $0.hasPrefix(mark) ? new : $0 }.joined(separator: "\n")
+        try root.replaceFile("hosts", in: etc, with: text)
+    }
+
     /// Puts them right onto the writable disk, before it is joined with the image, which is a fraction of the work.
     /// - Parameters:
     ///   - upper: the directory of the writable disk that goes over the image, with an `etc` as ``FreshDisk`` makes it.
