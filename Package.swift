@@ -72,6 +72,8 @@ let package = Package(
             swiftSettings: strict),
         // Floor 3
         .target(
+            name: "FrozenMachine", dependencies: ["Engine", "LinuxSystem", "Template"], swiftSettings: strict),
+        .target(
             name: "RegistryClient",
             dependencies: [
                 "ForeignText", "Hashing", "LinuxSystem", "OCI", asyncHTTPClient, subprocess,
@@ -100,8 +102,8 @@ let package = Package(
         .target(
             name: "Supervisor",
             dependencies: [
-                "Control", "DiskImage", "Engine", "ForeignText", "ImageStore", "LinuxSystem", "SandboxState",
-                "Template", agentProtocol,
+                "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "ImageStore", "LinuxSystem",
+                "SandboxState", "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
         // Floor 5

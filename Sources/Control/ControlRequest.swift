@@ -13,6 +13,12 @@ public enum ControlRequest: Codable, Equatable, Sendable {
     case stop(graceMilliseconds: UInt32)
     /// Turns the machine off as if its power had failed.
     case kill
+    /// Freezes the sandbox, and ends its machine unless its memory is kept. Answered when that is done.
+    case pause(keepsMemory: Bool)
+    /// Lets a paused sandbox that still has its supervisor go on.
+    case resume
+    /// Makes a snapshot, the sandbox going on; answered by ``ControlReply/snapshot(_:)``.
+    case snapshot(SnapshotRequest)
     /// Asks what the sandbox uses; answered by ``ControlReply/statistics(_:)``.
     case statistics
 }
@@ -29,6 +35,28 @@ public enum ControlReply: Codable, Equatable, Sendable {
     case jobs([JobRecord])
     /// What the sandbox uses.
     case statistics(SandboxStatistics)
+    /// A snapshot was made.
+    case snapshot(SnapshotRecord)
+}
+
+/// What a snapshot is to be.
+public struct SnapshotRequest: Codable, Equatable, Sendable {
+    /// Its id, which nothing has.
+    public var id: String
+    /// Its name.
+    public var name: String?
+    /// Whether it is of the disk only.
+    public var diskOnly: Bool
+    /// Whether it goes when the sandboxes that were made from it have it: it need not outlast a power cut.
+    public var isTemporary: Bool
+
+    /// What a snapshot is to be.
+    public init(id: SandboxID = SandboxID(), name: SandboxName? = nil, diskOnly: Bool = false, isTemporary: Bool = false) {
+        self.id = id.description
+        self.name = name?.description
+        self.diskOnly = diskOnly
+        self.isTemporary = isTemporary
+    }
 }
 
 /// What a sandbox uses at one moment.

@@ -34,6 +34,43 @@ public final class ControlConnection: Sendable {
         }
     }
 
+    /// Connects to the supervisor of a running sandbox, or of one that goes on when somebody wants something of it; that is
+    /// let go on first.
+    /// - Throws: as ``init(to:)``, and what keeps it from going on.
+    public convenience init(waking directory: SandboxDirectory) throws {
+        do { try self.init(to: directory) } catch ControlError.notRunning(let id, let life) {
+            guard life.status == .paused, life.resumesOnRequest == true else {
+                throw ControlError.notRunning(id, life)
+            }
+            do {
+                let supervisor = try SupervisorProcess(starting: directory, try Installation())
+                try supervisor.connection.waitUntilReady()
+            } catch StateError.isOwned {
+                // Another one has woken it, or it is about to be ready.
+                try Self.waitForOwner(directory)
+            }
+            try self.init(to: directory)
+        }
+    }
+
+    /// Waits until the sandbox's new owner listens, or is gone.
+    private static func waitForOwner(_ directory: SandboxDirectory) throws {
+        let changes = try InotifyDescriptor()
+        do { try changes.watch(directory.socketDirectory, [.names, .removal]) } catch { return }
+        while directory.isOwned,
+            !FileTree.exists(directory.socketDirectory + "/" + SandboxDirectory.controlSocketName)
+        {
+            let watch = SandboxWatch(directory)
+            var wait = [
+                pollfd(fd: changes.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: watch?.supervisor.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
+            ]
+            // One that has not yet said who it is may die unseen.
+            _ = poll(&wait, 2, watch == nil ? 100 : -1)
+            changes.clear()
+        }
+    }
+
     /// Sends a message. When the supervisor has ended, its last words are still to be read, and nothing is thrown.
     /// - Throws: `ProtocolError` when the message is too long, `SystemError`.
     public func send(_ message: ClientMessage) throws {
@@ -116,7 +153,7 @@ public enum ControlError: Error, CustomStringConvertible, Sendable {
         switch self {
         case .notRunning(let id, let life):
             "sandbox \(id) is not running (\(life.status.rawValue)\(life.reason.map { ": " + $0 } ?? "")); "
-                + "'sandpiper start' starts it"
+                + (life.status == .paused ? "'sandpiper resume' lets it go on" : "'sandpiper start' starts it")
         case .failed(let reason): reason
         case .hungUp: "the sandbox's supervisor ended unexpectedly"
         }

@@ -33,6 +33,8 @@ public struct NewSandbox: Sendable {
     public var endsWithClient = false
     /// When its machine is started again.
     public var restart = RestartPolicy.never
+    /// What becomes of it when it was idle for as long as it may be.
+    public var idleAction: IdleAction?
     /// Directories outside the overlay.
     public var scratch: [String] = []
 
@@ -77,6 +79,7 @@ public struct NewSandbox: Sendable {
             removesItself: removesItself, endsWithClient: endsWithClient)
         record.labels = labels
         record.restart = restart
+        record.idleAction = idleAction
         record.scratch = scratch
         return record
     }

@@ -25,6 +25,20 @@ public struct SupervisorProcess: Sendable {
         }
     }
 
+    /// Makes the files of a new sandbox from a snapshot and starts its supervisor.
+    /// - Throws: `StateError`, `SystemError`; nothing is left then.
+    public init(
+        restoring record: SandboxRecord, from snapshot: SnapshotDirectory, _ origin: SnapshotRecord, _ home: Home,
+        _ installation: Installation
+    ) throws {
+        _ = try installation.executable(Self.program)
+        let lock = try SandboxDirectory.create(record, from: snapshot, hasMemory: origin.hasMemory, in: home)
+        do { try self.init(record.id, lock, home, installation, nil) } catch {
+            if let id = SandboxID(record.id) { SandboxDirectory(id, in: home).remove() }
+            throw error
+        }
+    }
+
     /// Starts the supervisor of a sandbox at rest.
     /// - Throws: `StateError/isOwned(_:)` when it is running, `SystemError`.
     public init(starting directory: SandboxDirectory, _ installation: Installation) throws {

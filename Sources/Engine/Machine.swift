@@ -26,6 +26,13 @@ public protocol Machine: Sendable {
     /// This machine can only be ended afterwards.
     /// - Throws: ``EngineError``.
     func freeze(to state: Descriptor) async throws(EngineError)
+    /// Writes down what this machine, which goes on from a frozen one and stands still, has changed of its memory, and of
+    /// its engine. It is as before then, and may go on.
+    /// - Parameters:
+    ///   - memory: where the pages go; empty, opened for reading and writing.
+    ///   - engine: where the program goes, likewise; `nil` for none. Nothing is written on KVM.
+    /// - Throws: ``EngineError``.
+    func capture(memory: Descriptor, engine: Descriptor?) async throws(EngineError) -> MachineCapture
     /// Asks the engine to end in good order: writes under way come to their files, the guest is not asked.
     /// Returns when the engine has agreed; ``waitForExit()`` tells when it is gone.
     /// - Throws: ``EngineError``.

@@ -50,6 +50,62 @@ public enum FileTree {
         return names.reduce(own) { $0 + diskUsage("\(path)/\($1)") }
     }
 
+    /// How many bytes of disk a directory with all in it takes: those of files that have no other name, and all.
+    public static func exclusiveDiskUsage(_ path: String) -> (own: Int64, all: Int64) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return (0, 0) }
+        let size = Int64(status.st_blocks) * 512
+        guard status.st_mode & S_IFMT == S_IFDIR, let names = try? names(in: path) else {
+            return (status.st_nlink > 1 ? 0 : size, size)
+        }
+        return names.reduce((size, size)) { sum, name in
+            let part = exclusiveDiskUsage("\(path)/\(name)")
+            return (sum.0 + part.own, sum.1 + part.all)
+        }
+    }
+
+    /// Copies a directory of directories and plain files of this user's, if it is there, holes included.
+    public static func copyTree(_ path: String, to newPath: String) throws(SystemError) {
+        try reproduce(path, newPath, copyFile)
+    }
+
+    /// Copies a plain file to a new one, holes included.
+    public static func copyFile(_ path: String, to newPath: String) throws(SystemError) {
+        let original = try Descriptor(opening: path)
+        let copy = try Descriptor(opening: newPath, O_RDWR | O_CREAT | O_EXCL)
+        try SparseCopy(from: original, to: copy).run()
+        guard fchmod(copy.rawValue, try original.status().st_mode & 0o777) == 0 else {
+            throw SystemError("set the mode of", newPath)
+        }
+    }
+
+    /// Gives the files of a directory of directories and plain files second names in a new one; where that cannot be, it
+    /// copies them.
+    public static func linkTree(_ path: String, to newPath: String) throws(SystemError) {
+        try reproduce(path, newPath) { source, target throws(SystemError) in
+            if link(source, target) == 0 { return }
+            guard [EXDEV, EMLINK, EPERM, EOPNOTSUPP].contains(errno) else { throw SystemError("link", source) }
+            try copyFile(source, to: target)
+        }
+    }
+
+    private static func reproduce(
+        _ path: String, _ newPath: String, _ file: (String, String) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        guard exists(path) else { return }
+        try makeDirectory(newPath)
+        for name in try names(in: path) {
+            let (source, target) = ("\(path)/\(name)", "\(newPath)/\(name)")
+            var status = stat()
+            guard lstat(source, &status) == 0 else { throw SystemError("look at", source) }
+            switch status.st_mode & S_IFMT {
+            case S_IFDIR: try reproduce(source, target, file)
+            case S_IFREG: try file(source, target)
+            default: throw SystemError("copy", source, number: EINVAL)
+            }
+        }
+    }
+
     /// Names in a directory, sorted, without `.` and `..`; empty when there is no such directory.
     public static func names(in path: String) throws(SystemError) -> [String] {
         guard let directory = opendir(path) else {

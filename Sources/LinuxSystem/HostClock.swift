@@ -8,6 +8,11 @@ public enum HostClock {
     /// Nanoseconds since 1970-01-01 00:00 UTC.
     public static var wall: UInt64 { read(CLOCK_REALTIME) }
 
+    /// What tells this boot of the host from all others.
+    public static func boot() throws(SystemError) -> String {
+        String(decoding: try FileTree.read("/proc/sys/kernel/random/boot_id", limit: 64).dropLast(), as: UTF8.self)
+    }
+
     private static func read(_ id: clockid_t) -> UInt64 {
         var time = timespec()
         clock_gettime(id, &time)

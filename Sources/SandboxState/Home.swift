@@ -31,6 +31,8 @@ public struct Home: Sendable {
     public var sandboxes: String { path + "/sandboxes" }
     /// One directory a live sandbox: its lock and sockets.
     public var run: String { path + "/run" }
+    /// One directory a snapshot.
+    public var snapshots: String { path + "/snapshots" }
     /// Held while the set of sandboxes changes.
     var stateLock: String { path + "/lock" }
 }
@@ -41,6 +43,8 @@ public enum StateError: Error, CustomStringConvertible {
     case system(SystemError)
     case nameInUse(SandboxName, SandboxID)
     case noSuchSandbox(String)
+    case noSuchSnapshot(String)
+    case snapshotNameInUse(String, SandboxID)
     case ambiguous(String)
     case isOwned(SandboxID)
     case inaccessible(path: String, reason: String)
@@ -53,7 +57,9 @@ public enum StateError: Error, CustomStringConvertible {
         case .system(let error): error.description
         case .nameInUse(let name, let id): "the name '\(name)' is in use by sandbox \(id); choose another"
         case .noSuchSandbox(let text): "there is no sandbox '\(text)'"
-        case .ambiguous(let text): "'\(text)' is the start of more than one sandbox's id; write more of it"
+        case .noSuchSnapshot(let text): "there is no snapshot '\(text)'; see 'sandpiper snapshot ls'"
+        case .snapshotNameInUse(let name, let id): "the name '\(name)' is in use by snapshot \(id); choose another"
+        case .ambiguous(let text): "'\(text)' is the start of more than one id; write more of it"
         case .isOwned(let id): "sandbox \(id) is running, or being started or removed"
         case .inaccessible(let path, let reason): "\(path): \(reason)"
         case .notInstalled(let what, let looked): "the \(what) is not at \(looked); run 'make build', or reinstall"

@@ -34,6 +34,18 @@ public struct JobLog {
         try FileTree.rename(path + ".new", to: path)
     }
 
+    /// Goes on with the log at `path`, whose last record is whole.
+    public init(continuing path: String) throws(SystemError) {
+        self.path = path
+        file = try Descriptor(opening: path, O_WRONLY)
+        let end = lseek(file.rawValue, 0, SEEK_END)
+        guard end >= 8 else { throw SystemError("go on with", path, number: EINVAL) }
+        written = Int(end) - 8
+        var reader = JobLogReader(path: path)
+        while try reader.record() != nil {}
+        count = reader.next
+    }
+
     /// Adds bytes of the job.
     /// - Throws: ``SystemError`` when the disk is full; what was given is lost then, the log stays whole.
     public mutating func append(_ channel: Channel, _ bytes: [UInt8], at time: UInt64 = HostClock.wall)
@@ -104,7 +116,8 @@ public struct JobLogReader {
     private let path: String
     private var file: Descriptor?
     private var offset: Int64 = 0
-    private var next: UInt64 = 0
+    /// The number of the next record.
+    fileprivate var next: UInt64 = 0
     private var inode: ino_t = 0
 
     /// How many records were dropped before this reader came to them.

@@ -26,6 +26,15 @@ public struct SandboxDirectory: Sendable {
     public var record: String { path + "/sandbox.json" }
     /// The ``SandboxLife``.
     public var life: String { path + "/life.json" }
+    /// The frozen machine of a paused sandbox, a directory, and the supervisor's part of it within, ``frozenSessionName``.
+    /// Nothing of the sandbox goes on as long as it is there.
+    public var frozen: String { path + "/frozen" }
+    /// Where a machine is frozen to.
+    public var frozenWork: String { path + "/frozen.new" }
+    /// What the running machine goes on from: a directory that was ``frozen`` once.
+    public var origin: String { path + "/origin" }
+    /// What the supervisor knows of a frozen machine, in its directory.
+    public static let frozenSessionName = "session.json"
     /// The ``EngineRecord`` of a running sandbox.
     public var engine: String { path + "/engine.json" }
     /// The writable disk.
@@ -145,7 +154,8 @@ public struct SandboxDirectory: Sendable {
         // The lock first: an owner that ends meanwhile has written its last word before it lets go.
         let isOwned = isOwned
         let life = (try? RecordFile.read(SandboxLife.self, from: life)) ?? (isOwned ? SandboxLife(.starting) : .lost)
-        return isOwned ? life : life.orphaned(now: Int64(time(nil)))
+        if isOwned || life.status == .paused && FileTree.exists(frozen) { return life }
+        return life.orphaned(now: Int64(time(nil)))
     }
 
     /// Whether somebody owns it at this moment.
@@ -153,6 +163,19 @@ public struct SandboxDirectory: Sendable {
         guard let file = try? Descriptor(opening: lock, O_RDWR) else { return false }
         // Shared, so that two who ask do not take each other for the owner.
         return flock(file.rawValue, LOCK_SH | LOCK_NB) != 0
+    }
+
+    /// Ends a paused sandbox that has no owner: its memory and processes are lost, as when its machine is turned off.
+    public func endPaused() throws(StateError) {
+        let lock = try claim()
+        for path in [frozen, origin] { try? FileTree.removeTree(path) }
+        if var life = try? RecordFile.read(SandboxLife.self, from: life), life.status == .paused {
+            (life.status, life.reason, life.ended) = (.stopped, "it was ended while it was paused", Int64(time(nil)))
+            JobDirectory.settle(jobs)
+            try RecordFile.write(life, to: self.life, durable: true)
+        }
+        release()
+        withExtendedLifetime(lock) {}
     }
 
     /// Puts right what a killed owner left: a sandbox that is to be kept is marked as crashed, any other removed. The
@@ -168,7 +191,14 @@ public struct SandboxDirectory: Sendable {
             return removeAll()
         }
         try? FileTree.removeFile(engine)
-        if let known, !known.isOwned { return }
+        for leftover in [frozenWork, origin] { try? FileTree.removeTree(leftover) }
+        if let known, !known.isOwned, known.status != .paused { return }
+        if FileTree.exists(frozen) {
+            if known?.status == .paused { return }
+            // Its owner was killed when the machine was frozen already, or did not go on yet.
+            let paused = (known ?? .lost).paused()
+            return (try? RecordFile.write(paused, to: life)) ?? ()
+        }
         let crashed = known?.orphaned(now: Int64(time(nil))) ?? .lost
         try? RecordFile.write(crashed, to: life)
         JobDirectory.settle(jobs)
@@ -177,6 +207,7 @@ public struct SandboxDirectory: Sendable {
 
     /// Settles what killed supervisors left behind. Costs one directory listing when there is nothing.
     public static func sweep(_ home: Home) {
+        SnapshotDirectory.sweep(home)
         guard let names = try? FileTree.names(in: home.run), !names.isEmpty else { return }
         guard let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }

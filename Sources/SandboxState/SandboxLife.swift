@@ -10,6 +10,8 @@ public struct SandboxLife: Codable, Equatable, Sendable {
         case running
         /// Its processes are being ended and its disk written.
         case stopping
+        /// Its machine is frozen, or its processors stand; it goes on where it was.
+        case paused
         /// It was told to stop, or its main process ended; it can be started again.
         case stopped
         /// Its machine or its supervisor ended unasked.
@@ -28,6 +30,8 @@ public struct SandboxLife: Codable, Equatable, Sendable {
     public var exitStatus: Int32?
     /// How often it was started again by its ``RestartPolicy``.
     public var restarts: Int
+    /// Whether it is ``Status/paused`` and goes on by itself when somebody wants something of it.
+    public var resumesOnRequest: Bool?
     /// The supervisor's process id on the host, while there is one.
     public var supervisor: Int32?
 
@@ -48,6 +52,15 @@ public struct SandboxLife: Codable, Equatable, Sendable {
     /// Whether a supervisor owns it.
     public var isOwned: Bool { [.starting, .running, .stopping].contains(status) }
 
+    /// This life with its machine frozen.
+    public func paused(resumesOnRequest: Bool = false) -> SandboxLife {
+        var life = self
+        life.status = .paused
+        life.resumesOnRequest = resumesOnRequest
+        life.supervisor = nil
+        return life
+    }
+
     /// What there is to say of a sandbox that came to be, and whose life's record did not outlast the host.
     static var lost: SandboxLife {
         SandboxLife(.crashed, reason: "the host went down, and what was known of its life is lost")
@@ -55,7 +68,7 @@ public struct SandboxLife: Codable, Equatable, Sendable {
 
     /// What becomes of it when its owner is found gone.
     func orphaned(now: Int64) -> SandboxLife {
-        guard isOwned else { return self }
+        guard isOwned || status == .paused else { return self }
         var life = self
         life.status = .crashed
         life.reason = "its supervisor was killed, or the host went down"

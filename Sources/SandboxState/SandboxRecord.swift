@@ -28,6 +28,8 @@ public struct SandboxRecord: Codable, Equatable, Sendable {
     public var removesItself: Bool
     /// Whether it ends with the client that started it.
     public var endsWithClient: Bool
+    /// What becomes of it when it was idle for as long as it may be; `nil` is ``IdleAction/stop``.
+    public var idleAction: IdleAction?
     /// When its machine is started again without being asked.
     public var restart: RestartPolicy = .never
     /// Directories that lie outside the overlay, on the writable disk itself.
@@ -89,6 +91,14 @@ public struct SandboxLimits: Codable, Equatable, Sendable {
         self.cpuPercent = cpuPercent
         self.diskRate = diskRate
     }
+}
+
+/// What becomes of a sandbox that nobody uses.
+public enum IdleAction: String, Codable, Sendable, CaseIterable {
+    /// It is stopped.
+    case stop
+    /// It is paused, and goes on when somebody wants something of it.
+    case pause
 }
 
 /// When a sandbox whose main process or machine has ended is started again.

@@ -25,6 +25,14 @@ struct JobTable {
         last = JobDirectory.all(directory.jobs).last?.number ?? 0
     }
 
+    /// Goes on with the jobs that were running when the machine was frozen.
+    mutating func goOn() throws {
+        for record in JobDirectory.all(directory.jobs) where record.ended == nil {
+            let log = try JobLog(continuing: directory.job(record.number) + "/" + JobDirectory.logName)
+            jobs[record.number] = Job(record: record, log: log)
+        }
+    }
+
     /// All jobs: those of earlier lives come from their records.
     var records: [JobRecord] {
         JobDirectory.all(directory.jobs).filter { jobs[$0.number] == nil }

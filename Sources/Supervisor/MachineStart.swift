@@ -1,5 +1,6 @@
 import DiskImage
 import Engine
+import FrozenMachine
 import Glibc
 import ImageStore
 import LinuxSystem
@@ -11,8 +12,10 @@ extension Supervisor {
     /// A machine that runs, and what it must be told of.
     struct StartedMachine {
         let machine: any Machine
-        /// Whether its writable disk is a copy of its template's.
-        let diskIsFresh: Bool
+        /// What stays the same when it is frozen; it also tells whether its writable disk is a copy of its template's.
+        let kind: FrozenMachineWriter.Kind
+        /// What an earlier supervisor knew of it, when it goes on from a frozen machine; `nil` for a new one.
+        var frozen: FrozenSession?
     }
 
     /// Gathers what the machine is made of and starts it; tells clients of the engine when it is an emulated one.
@@ -20,6 +23,7 @@ extension Supervisor {
         // Opening, cloning and probing block; they get a thread that may.
         let (engine, image) = try await NIOThreadPool.singleton.runIfActive { try prepare() }
         if let notice = engine.notice, try isNews(notice) { await session.tell(.notice(notice)) }
+        if FileTree.exists(directory.frozen) { return try await startFrozenMachine(engine, image) }
         let template = try await TemplateStore(home: home.path).template(
             for: TemplateSpecification(
                 cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel,
@@ -31,20 +35,63 @@ extension Supervisor {
         let machine = try await QEMUMachine.start(
             template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine
         )
+        try noteEngine(machine, engine, memory: template.memory, template: template.name)
+        return StartedMachine(
+            machine: machine,
+            kind: .init(cpus: template.cpus, fingerprint: template.fingerprint, diskIsFresh: upper.isFresh))
+    }
+
+    /// Lets the sandbox's frozen machine go on. Until it does nothing is lost: what fails before leaves it as it was.
+    private func startFrozenMachine(
+        _ engine: EngineFinder.Engine, _ image: [MachineSpecification.Disk.Extent]
+    ) async throws -> StartedMachine {
+        let (directory, record, userNumber) = (directory, record, userNumber)
+        let (frozen, specification, session) = try await Self.onThread {
+            let frozen = try FrozenMachine(in: directory.frozen)
+            if let reason = try frozen.mismatch(with: engine) { throw SupervisorError.cannotGoOn(reason) }
+            let session = try RecordFile.read(
+                FrozenSession.self, from: directory.frozen + "/" + SandboxDirectory.frozenSessionName)
+            let specification = try frozen.machine(
+                image: image, disk: try Descriptor(opening: directory.upperDisk, O_RDWR),
+                diskLimit: record.limits.disk, userNumber: userNumber, flat: directory.frozen + "/flat")
+            return (frozen, specification, session)
+        }
+        await mark("frozen machine read")
+        let machine = try await QEMUMachine.start(specification, on: engine)
+        do {
+            try noteEngine(machine, engine, memory: frozen.manifest.memory, template: nil)
+            // It answers: now it takes the place of the frozen one, since its disk is about to change.
+            try await machine.pause()
+            try await Self.onThread {
+                try FileTree.removeTree(directory.origin)
+                try FileTree.rename(directory.frozen, to: directory.origin)
+            }
+            try await machine.resume()
+        } catch {
+            machine.kill()
+            throw error
+        }
+        let kind = FrozenMachineWriter.Kind(
+            cpus: frozen.manifest.cpus, fingerprint: frozen.manifest.fingerprint,
+            diskIsFresh: frozen.manifest.diskIsFresh)
+        return StartedMachine(machine: machine, kind: kind, frozen: session)
+    }
+
+    private func noteEngine(
+        _ machine: QEMUMachine, _ engine: EngineFinder.Engine, memory: Int64, template: String?
+    ) throws {
         let description = machine.description
         var engineRecord = EngineRecord(
             engine: description.engine, accelerator: description.accelerator.rawValue, reason: engine.notice,
             binary: description.binary, pid: description.pid, walls: description.walls.standing.map(\.rawValue),
             missingWalls: description.walls.gaps.map { "\($0.wall.rawValue): \($0.reason)" })
         engineRecord.missingLimits = HostLimits(record.limits, directory).hold(description.pid)
-        engineRecord.memory = template.memory
-        engineRecord.template = template.name
+        engineRecord.memory = memory
+        engineRecord.template = template
         do { try RecordFile.write(engineRecord, to: directory.engine) } catch {
             machine.kill()
             throw error
         }
-        if case .fresh = upper { return StartedMachine(machine: machine, diskIsFresh: true) }
-        return StartedMachine(machine: machine, diskIsFresh: false)
     }
 
     private func prepare() throws -> (EngineFinder.Engine, [MachineSpecification.Disk.Extent]) {

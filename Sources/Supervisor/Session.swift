@@ -17,6 +17,14 @@ actor Session {
         case kill
         /// The main process has ended with this status, or could not be started, and why.
         case mainEnded(Int32, reason: String?)
+        /// To be frozen and ended, or to stand still in memory. Nobody asked when it was idle.
+        case pause(keepsMemory: Bool, Request?)
+        /// To go on.
+        case resume(Request)
+        /// To be written down as a snapshot, and to go on.
+        case snapshot(SnapshotRequest, Request)
+        /// To be left frozen: the last client that had processes in it has gone.
+        case leave
     }
 
     /// Most payload bytes that clients may send before the machine is ready.
@@ -48,14 +56,21 @@ actor Session {
     /// Requests that are answered when something has come of them.
     private var starting: [Int: Request] = [:]
     private var stopping: [Request] = []
+    private var resuming: [Request] = []
     /// That the sandbox is to end, whatever machine it has then.
     private var demand: Order?
     private var measuring: [Request] = []
 
-    private struct Request {
+    /// A request that is still to be answered.
+    struct Request: Sendable {
         let client: StreamRouter.ClientID
         let number: UInt32
     }
+
+    /// Frames that wait for the agent to go on; `nil` when it is not silent.
+    private var unsent: [Frame]?
+    /// Waits for the agent's answer to `freeze` or `thaw`.
+    private var silence: CheckedContinuation<GuestMessage, any Error>?
 
     /// A session without clients.
     init(_ directory: SandboxDirectory) {
@@ -95,10 +110,12 @@ actor Session {
         early.removeAll { $0.client == client }
         earlyBytes = early.reduce(0) { $0 + $1.frame.payload.count + FrameHeader.size }
         stopping.removeAll { $0.client == client }
+        resuming.removeAll { $0.client == client }
         measuring.removeAll { $0.client == client }
         starting = starting.filter { $0.value.client != client }
         perform(router.disconnect(client))
         noteIdleness()
+        if agent == nil, unsent != nil, !hasClientStreams { giveOrder.yield(.leave) }
     }
 
     /// Takes a frame from a client.
@@ -108,7 +125,7 @@ actor Session {
         case .request:
             guard case .request(let number, let request) = try ClientMessage(frame) else { return }
             handle(request, Request(client: client, number: number), frame)
-        case _ where !isReady: try keep(frame, from: client)
+        case _ where !isReady && unsent == nil: try keep(frame, from: client)
         case .attach:
             guard case .attach(let stream, let job) = try ClientMessage(frame) else { return }
             perform(try router.attach(client, stream: stream, to: job))
@@ -132,6 +149,9 @@ actor Session {
         case .kill:
             stopping.append(asker)
             order(.kill)
+        case .pause(let keepsMemory): order(.pause(keepsMemory: keepsMemory, asker))
+        case .resume: order(.resume(asker))
+        case .snapshot(let request): order(.snapshot(request, asker))
         case .jobs: reply(asker, .jobs(jobs.records))
         case _ where !isReady:
             do { try keep(frame, from: asker.client) } catch { reply(asker, .failed("\(error)")) }
@@ -150,11 +170,12 @@ actor Session {
             reply(asker, .done)
         case .statistics:
             measuring.append(asker)
-            if measuring.count == 1, let frame = try? HostMessage.measure.frame() { agent?.yield(frame) }
+            if measuring.count == 1, let frame = try? HostMessage.measure.frame() { toAgent(frame) }
         }
     }
 
-    private func reply(_ asker: Request, _ reply: ControlReply) {
+    /// Answers a request.
+    func reply(_ asker: Request, _ reply: ControlReply) {
         let frame = try? SupervisorMessage.reply(asker.number, reply).frame()
         // Whoever asked waits for an answer, be it that there is none.
         let tooLong = SupervisorMessage.reply(asker.number, .failed("the answer is too long for one message"))
@@ -224,6 +245,8 @@ actor Session {
         isReady = true
         wasReady = true
         tell(.ready)
+        for asker in resuming { reply(asker, .done) }
+        resuming = []
         let waiting = early
         (early, earlyBytes) = ([], 0)
         for (client, frame) in waiting {
@@ -243,6 +266,13 @@ actor Session {
     private func receiveMachine(_ frame: Frame) throws(ProtocolError) {
         let message = try GuestMessage(frame)
         if isStopping, message == .stopped { return }
+        switch message {
+        case .frozen, .thawed, .refused:
+            guard let silence else { throw .unexpected(frame.kind) }
+            self.silence = nil
+            return silence.resume(returning: message)
+        default: break
+        }
         guard case .measured(let measures) = message, !measuring.isEmpty else { throw .unexpected(frame.kind) }
         for asker in measuring { reply(asker, .statistics(HostMeasures(directory).with(measures))) }
         measuring = []
@@ -250,20 +280,142 @@ actor Session {
 
     /// Gives the machine the host's wall clock.
     func setClock() {
-        if let frame = try? HostMessage.setClock(HostClock.wall).frame() { agent?.yield(frame) }
+        if let frame = try? HostMessage.setClock(HostClock.wall).frame() { toAgent(frame) }
     }
 
     /// Asks the agent to end all processes and turn the machine off.
     func shutDown(graceMilliseconds: UInt32) {
         guard let frame = try? HostMessage.shutdown(graceMilliseconds: graceMilliseconds).frame() else { return }
-        agent?.yield(frame)
+        toAgent(frame)
+    }
+
+    /// Sends a frame to the agent, or keeps it while that is silent.
+    private func toAgent(_ frame: Frame) {
+        if unsent == nil { agent?.yield(frame) } else { unsent?.append(frame) }
+    }
+
+    // MARK: Freezing
+
+    /// How long an agent may take to fall silent, and to go on.
+    private static let patience = Duration.seconds(30)
+
+    /// Whether somebody waits for the frozen machine: clients with processes in it, or anybody when it goes on for them.
+    func isWaitedFor(resumesOnRequest: Bool) -> Bool { hasClientStreams || resumesOnRequest && !clients.isEmpty }
+
+    /// Whether the machine was frozen in this session.
+    var isFrozen: Bool { unsent != nil }
+
+    /// Whether clients have processes here, or hold jobs.
+    var hasClientStreams: Bool { !router.clientStreams.isEmpty }
+
+    /// Has the agent fall silent: all that it has said is here then, and what it is told is kept.
+    /// - Throws: ``SupervisorError/notSilent`` when it does not; then it is as before.
+    func freeze(writesDisk: Bool) async throws {
+        guard isReady, unsent == nil, silence == nil else { throw SupervisorError.notSilent("it is not running") }
+        let frame = try HostMessage.freeze(writesDisk: writesDisk).frame()
+        unsent = []
+        do {
+            guard case .frozen = try await ask(frame) else { throw SupervisorError.notSilent("it refuses to") }
+        } catch {
+            speak()
+            throw error
+        }
+    }
+
+    /// Has the agent go on after ``freeze(writesDisk:)``, on the same machine.
+    func thaw(_ thawing: Thawing) async throws {
+        guard case .thawed(let confirmation) = try await ask(try HostMessage.thaw(thawing).frame()) else {
+            throw SupervisorError.refused("it does not go on")
+        }
+        if let lacking = confirmation.confirms(thawing) { throw SupervisorError.refused(lacking) }
+        speak()
+    }
+
+    private func ask(_ frame: Frame) async throws -> GuestMessage {
+        let timer = Task {
+            try await Task.sleep(for: Self.patience)
+            endSilence(SupervisorError.notSilent("its agent does not answer"))
+        }
+        defer { timer.cancel() }
+        return try await withCheckedThrowingContinuation { continuation in
+            silence = continuation
+            if agent?.yield(frame) == nil { endSilence(SupervisorError.notSilent("its machine has ended")) }
+        }
+    }
+
+    private func endSilence(_ error: any Error) {
+        silence?.resume(throwing: error)
+        silence = nil
+    }
+
+    /// Sends what was kept while the agent was silent.
+    private func speak() {
+        let waiting = unsent ?? []
+        unsent = nil
+        for frame in waiting { agent?.yield(frame) }
+    }
+
+    /// What is to be kept beside the frozen machine. The agent is silent.
+    func frozen(isNew: Bool) -> FrozenSession {
+        FrozenSession(
+            streams: router.frozen, mainJob: mainJob, unsent: (unsent ?? []).flatMap(\.encoded), isNew: isNew)
+    }
+
+    /// Takes note that the machine was frozen and is gone; all that is known of its processes stays.
+    func machinePaused() {
+        leaveAgent()
+        for asker in measuring { reply(asker, .failed("the sandbox was paused")) }
+        measuring = []
+        isStopping = false
+        renewOrders()
+    }
+
+    /// Answers a request when the machine is ready.
+    func answerWhenReady(_ asker: Request) { resuming.append(asker) }
+
+    /// Answers a request when the sandbox has ended, or is left frozen.
+    func answerAtEnd(_ asker: Request?) { if let asker { stopping.append(asker) } }
+
+    /// Answers those who asked for the machine to be frozen, when this supervisor stays.
+    func answerPause() {
+        for asker in stopping { reply(asker, .done) }
+        stopping = []
+    }
+
+    /// Opens the way to the agent of a machine that goes on.
+    /// - Parameter frozen: what an earlier supervisor has kept; `nil` when this one has frozen the machine.
+    func goOn(_ queue: Queue, _ frozen: FrozenSession?) throws {
+        agent = queue
+        guard let frozen else {
+            speak()
+            return becomeReady()
+        }
+        let (router, frames) = try StreamRouter.going(on: frozen.streams, killsOthers: !frozen.isNew)
+        self.router = router
+        try jobs.goOn()
+        mainJob = frozen.mainJob
+        var decoder = FrameDecoder()
+        decoder.append(frozen.unsent)
+        while let frame = try decoder.next() { queue.yield(frame) }
+        for frame in frames { queue.yield(frame) }
+        becomeReady()
+    }
+
+    private func leaveAgent() {
+        agent?.finish()
+        agent = nil
+        isReady = false
+        endSilence(SupervisorError.notSilent("its machine has ended"))
     }
 
     // MARK: The end
 
     /// Wants something of the machine.
     func order(_ order: Order) {
-        if case .mainEnded = order {} else { demand = order }
+        switch order {
+        case .stop, .kill: demand = order
+        default: break
+        }
         giveOrder.yield(order)
     }
 
@@ -278,9 +430,8 @@ actor Session {
 
     /// Takes note that the machine is gone.
     func machineEnded() {
-        agent?.finish()
-        agent = nil
-        isReady = false
+        leaveAgent()
+        unsent = nil
         jobs.machineEnded()
         lost = router.clientStreams
         router = StreamRouter()
@@ -306,7 +457,8 @@ actor Session {
     /// Tells all clients that the sandbox ends, and why, after which they get nothing more.
     func end(_ reason: String?) {
         for asker in stopping { reply(asker, .done) }
-        stopping = []
+        for asker in resuming { reply(asker, .failed(reason ?? "the sandbox has ended")) }
+        (stopping, resuming) = ([], [])
         if let reason { tell(.failed(reason)) }
         for queue in clients.values { queue.finish() }
         clients = [:]
@@ -338,7 +490,7 @@ actor Session {
     private func perform(_ actions: [StreamRouter.Action]) {
         for action in actions {
             switch action {
-            case .toAgent(let frame): agent?.yield(frame)
+            case .toAgent(let frame): toAgent(frame)
             case .toClient(StreamRouter.jobs, let frame): receiveJob(frame)
             case .toClient(let client, let frame): clients[client]?.yield(frame)
             }

@@ -54,6 +54,52 @@ struct StreamRouter {
         numbers.keys.filter { $0.client != Self.jobs }.map { ($0.client, $0.stream) }
     }
 
+    // MARK: Freezing
+
+    /// The streams of a machine that is frozen.
+    var frozen: [FrozenStream] {
+        streams.sorted { $0.key < $1.key }.map { number, stream in
+            FrozenStream(
+                number: number, job: stream.owner.flatMap { $0.client == Self.jobs ? $0.stream : nil },
+                isRunning: stream.isRunning, pid: stream.pid, inputEnded: stream.inputEnded,
+                inputCredit: stream.inputCredit, outputCredit: stream.outputCredit)
+        }
+    }
+
+    /// The router of a machine that goes on without the clients that it had.
+    /// - Parameter killsOthers: whether processes that were not jobs are killed, as when their client goes. Else they go on,
+    ///   and what they say is dropped.
+    /// - Returns: what the agent is to be told first.
+    static func going(
+        on streams: [FrozenStream], killsOthers: Bool
+    ) throws(ProtocolError) -> (StreamRouter, [Frame]) {
+        var router = StreamRouter()
+        var frames: [Frame] = []
+        for frozen in streams {
+            var stream = Stream(owner: frozen.job.map { (Self.jobs, $0) })
+            stream.isRunning = frozen.isRunning
+            stream.pid = frozen.pid
+            stream.inputEnded = frozen.inputEnded
+            stream.inputCredit = min(frozen.inputCredit, FlowWindow.initial)
+            stream.outputCredit = frozen.outputCredit.map { $0.map { min($0, FlowWindow.initial) } }
+            guard stream.outputCredit.count == 2 else { throw .badField("credit") }
+            if let job = frozen.job {
+                router.numbers[ClientStream(client: Self.jobs, stream: job)] = frozen.number
+            } else if killsOthers {
+                frames.append(try HostMessage.signal(stream: frozen.number, 9).frame())
+            }
+            for (index, channel) in [Channel.output, .error].enumerated() where frozen.job == nil {
+                // Nobody else will give back what was on its way to the client.
+                guard let credit = stream.outputCredit[index], credit < FlowWindow.initial else { continue }
+                stream.outputCredit[index] = FlowWindow.initial
+                frames.append(
+                    try HostMessage.credit(stream: frozen.number, channel, FlowWindow.initial - credit).frame())
+            }
+            router.streams[frozen.number] = stream
+        }
+        return (router, frames)
+    }
+
     // MARK: From clients
 
     /// Takes a frame from a client.

@@ -29,7 +29,10 @@ extension Supervisor {
             } onCancel: {
                 started.machine.kill()
             }
-            await session.machineEnded()
+            if case .paused = ending { await session.machinePaused() } else {
+                await session.machineEnded()
+                try? FileTree.removeTree(directory.origin)
+            }
             HostLimits(record.limits, directory).release()
             return ending
         } catch {
@@ -74,7 +77,7 @@ extension Supervisor {
                 } catch { return .failed("\(error)") }
                 return nil
             }
-            tasks.addTask { await obeyOrders(machine) }
+            tasks.addTask { await obeyOrders(started) }
             tasks.addTask { await watchTime() }
             tasks.addTask {
                 // The guest's clock stands while the host sleeps.
@@ -108,9 +111,51 @@ extension Supervisor {
 
     // MARK: What ends a machine
 
-    private func obeyOrders(_ machine: any Machine) async -> Ending? {
+    private func obeyOrders(_ started: StartedMachine) async -> Ending? {
+        let machine = started.machine
+        // Whether its processors stand, its memory kept.
+        var stands = false
         for await order in await session.orders {
+            do {
+                switch order {
+                case .resume(let asker):
+                    if stands { try await goOnInMemory(machine) }
+                    stands = false
+                    await session.reply(asker, .done)
+                case .stop, .mainEnded, .kill, .leave: if stands { try await goOnInMemory(machine) }
+                case .pause(let keepsMemory, let asker):
+                    if stands { try await goOnInMemory(machine) }
+                    stands = keepsMemory
+                    guard keepsMemory else {
+                        try await pause(started)
+                        await session.answerAtEnd(asker)
+                        return .paused(resumesOnRequest: asker == nil)
+                    }
+                    try await stand(machine)
+                    await asker.answer(session, .done)
+                case .snapshot(let request, let asker):
+                    guard !stands else {
+                        await session.reply(asker, .failed("the sandbox is paused; resume it first"))
+                        continue
+                    }
+                    let snapshot = try await snapshot(request, of: started)
+                    EventLog(home).append(
+                        .init(.snapshot, directory.id, name: record.name, detail: snapshot.name ?? snapshot.id))
+                    await session.reply(asker, .snapshot(snapshot))
+                }
+            } catch let error as BrokenByFreezing {
+                return .failed("\(error)")
+            } catch {
+                switch order {
+                case .pause(_, let asker): await asker.answer(session, .failed("\(error)"))
+                case .resume(let asker), .snapshot(_, let asker):
+                    await session.reply(asker, .failed("\(error)"))
+                default: return .failed("\(error)")
+                }
+                continue
+            }
             switch order {
+            case .pause, .resume, .snapshot, .leave: continue
             case .kill:
                 await session.beginStopping()
                 return .stopped(reason: nil)
@@ -123,6 +168,22 @@ extension Supervisor {
             }
         }
         return nil
+    }
+
+    /// Stops the machine's processors.
+    private func stand(_ machine: any Machine) async throws {
+        try await machine.pause()
+        notePause(resumesOnRequest: false, isOwned: true)
+    }
+
+    private func goOnInMemory(_ machine: any Machine) async throws {
+        try await machine.resume()
+        await session.setClock()
+        var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.running)
+        life.status = .running
+        life.reason = nil
+        note(life)
+        EventLog(home).append(.init(.resume, directory.id, name: record.name))
     }
 
     /// Has the agent end all processes, write the disk and turn the machine off; returns when it has, or has not in time.
@@ -170,7 +231,10 @@ extension Supervisor {
                 ? nil
                 : Task {
                     do { try await Task.sleep(for: .milliseconds(limit)) } catch { return }
-                    await session.order(.stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
+                    await session.order(
+                        record.idleAction == .pause
+                            ? .pause(keepsMemory: false, nil)
+                            : .stop(graceMilliseconds: Self.usualGrace, reason: "it was idle"))
                 }
         }
         return nil
@@ -190,12 +254,20 @@ extension Supervisor {
                     do {
                         async let isKept: Void = keepFiles()
                         var received = inbound.makeAsyncIterator()
-                        try await configure(started, &received, outbound, console)
+                        if let frozen = started.frozen {
+                            try await thaw(frozen, &received, outbound, console)
+                        } else {
+                            try await configure(started, &received, outbound, console)
+                        }
                         await mark("configured")
                         try await isKept
                         // Whoever hears that it is ready finds it written down.
-                        announce(restarts: restarts)
-                        await session.activate(queue, main: record.main)
+                        announce(restarts: restarts, goesOn: started.frozen != nil)
+                        if let frozen = started.frozen {
+                            try await session.goOn(queue, session.isFrozen ? nil : frozen)
+                        } else {
+                            await session.activate(queue, main: record.main)
+                        }
                         while let frame = try await received.next() { try await session.receive(frame) }
                         try await agentGone(console)
                     } catch let error as ProtocolError {
@@ -213,13 +285,30 @@ extension Supervisor {
         _ started: StartedMachine, _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        let identity = identity(diskIsFresh: started.diskIsFresh)
+        let identity = identity(diskIsFresh: started.kind.diskIsFresh)
         try await outbound.write(try HostMessage.configure(identity).frame())
         guard let answer = try await received.next() else { return try await agentGone(console) }
         switch try GuestMessage(answer) {
         case .configured(let confirmation):
             if let lacking = confirmation.confirms(identity) { throw SupervisorError.refused(lacking) }
             // The machine's clock stood while it configured itself.
+            try await outbound.write(try HostMessage.setClock(HostClock.wall).frame())
+        case .refused(let reason): throw SupervisorError.refused(reason)
+        default: throw ProtocolError.unexpected(answer.kind)
+        }
+    }
+
+    /// Lets the agent of a frozen machine go on. Fails closed too.
+    private func thaw(
+        _ frozen: FrozenSession, _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
+        _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
+    ) async throws {
+        let thawing = Thawing(isNew: frozen.isNew, identity(diskIsFresh: false))
+        try await outbound.write(try HostMessage.thaw(thawing).frame())
+        guard let answer = try await received.next() else { return try await agentGone(console) }
+        switch try GuestMessage(answer) {
+        case .thawed(let confirmation):
+            if let lacking = confirmation.confirms(thawing) { throw SupervisorError.refused(lacking) }
             try await outbound.write(try HostMessage.setClock(HostClock.wall).frame())
         case .refused(let reason): throw SupervisorError.refused(reason)
         default: throw ProtocolError.unexpected(answer.kind)
@@ -234,9 +323,9 @@ extension Supervisor {
     }
 
     /// Makes it known that processes can be started.
-    private func announce(restarts: Int) {
+    private func announce(restarts: Int, goesOn: Bool) {
         note(SandboxLife(.running, started: Int64(time(nil)), restarts: restarts, supervisor: getpid()))
-        EventLog(home).append(.init(.start, directory.id, name: record.name))
+        EventLog(home).append(.init(goesOn ? .resume : .start, directory.id, name: record.name))
     }
 
     /// The agent's channel has ended: mostly because the engine did, and then its exit is the better reason.
@@ -246,7 +335,7 @@ extension Supervisor {
         throw SupervisorError.agentGone(console: await console.tail())
     }
 
-    private func identity(diskIsFresh: Bool) -> MachineConfiguration {
+    func identity(diskIsFresh: Bool) -> MachineConfiguration {
         var generator = SystemRandomNumberGenerator()
         let random = (0..<64).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         let digits = Array("0123456789abcdef")

@@ -41,6 +41,8 @@ public struct Supervisor: Sendable {
         case failed(String)
         /// The client it belonged to has gone, or this process is told to end.
         case abandoned
+        /// It was frozen and is to be found on the disk.
+        case paused(resumesOnRequest: Bool)
     }
 
     /// Runs the sandbox to its end, and puts its files into the state they are to be found in. The caller holds the lock.
@@ -89,6 +91,20 @@ public struct Supervisor: Sendable {
         while true {
             let begun = ContinuousClock.now
             let ending = await runMachine(restarts: restarts)
+            if case .paused(let resumesOnRequest) = ending {
+                guard await session.isWaitedFor(resumesOnRequest: resumesOnRequest) else { return ending }
+                // Clients wait for their processes: they find them as they were when the machine goes on.
+                notePause(resumesOnRequest: resumesOnRequest, isOwned: true)
+                await session.answerPause()
+                // Somebody came when it was idle, and had his request kept.
+                if resumesOnRequest {
+                    noteStart(restarts: restarts)
+                    continue
+                }
+                if let ending = await waitWhilePaused() { return ending }
+                noteStart(restarts: restarts)
+                continue
+            }
             guard wantsRestart(after: ending, restarts), !Task.isCancelled, await session.wasReady else {
                 return ending
             }
@@ -135,7 +151,10 @@ public struct Supervisor: Sendable {
             switch order {
             case .stop(_, let reason): return .stopped(reason: reason)
             case .kill: return .stopped(reason: nil)
-            case .mainEnded: continue
+            case .mainEnded, .leave: continue
+            case .pause(_, let asker): await asker.answer(session, .failed("the sandbox has no machine yet"))
+            case .resume(let asker): await session.answerWhenReady(asker)
+            case .snapshot(_, let asker): await session.reply(asker, .failed("the sandbox has no machine yet"))
             }
         }
         return nil
@@ -143,7 +162,7 @@ public struct Supervisor: Sendable {
 
     private func wantsRestart(after ending: Ending, _ restarts: Int) -> Bool {
         switch (ending, record.restart) {
-        case (.stopped, _), (.abandoned, _), (_, .never), (.mainEnded(0, _), .onFailure): false
+        case (.stopped, _), (.abandoned, _), (.paused, _), (_, .never), (.mainEnded(0, _), .onFailure): false
         case (_, .onFailure(let most)): restarts < most
         case (_, .always): true
         }
@@ -154,7 +173,7 @@ public struct Supervisor: Sendable {
         case .stopped(let reason): reason
         case .failed(let reason): reason
         case .mainEnded(_, let reason): reason
-        case .abandoned: nil
+        case .abandoned, .paused: nil
         }
     }
 
@@ -163,10 +182,23 @@ public struct Supervisor: Sendable {
     /// Tells clients and the files how the sandbox ended.
     private func finish(_ ending: Ending) async {
         let wasReady = await session.wasReady
+        if case .paused(let resumesOnRequest) = ending {
+            notePause(resumesOnRequest: resumesOnRequest, isOwned: false)
+            return await end(nil)
+        }
+        if FileTree.exists(directory.frozen), !isFirstLife {
+            // It did not go on, and may another time.
+            var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.paused)
+            life = life.paused(resumesOnRequest: life.resumesOnRequest ?? false)
+            life.reason = reason(of: ending)
+            note(life, durable: true)
+            return await end(life.reason ?? "the sandbox was not resumed")
+        }
         if record.removesItself || !wasReady && isFirstLife {
             directory.removeFiles()
         } else {
             try? FileTree.removeFile(directory.engine)
+            for path in [directory.frozen, directory.origin] { try? FileTree.removeTree(path) }
             var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.stopped)
             life.status = if case .failed = ending { .crashed } else { .stopped }
             life.reason = reason(of: ending)
@@ -178,7 +210,12 @@ public struct Supervisor: Sendable {
         let isCrash = if case .failed = ending { true } else { false }
         let event = EventLog.Event(isCrash ? .crash : .stop, id, name: record.name, detail: reason(of: ending))
         EventLog(home).append(event)
-        await session.end(reason(of: ending) ?? (wasReady ? nil : "the sandbox was ended before it was ready"))
+        await end(reason(of: ending) ?? (wasReady ? nil : "the sandbox was ended before it was ready"))
+    }
+
+    /// Takes leave of the clients.
+    private func end(_ reason: String?) async {
+        await session.end(reason)
         // The last words must not wait for a client that does not read them.
         let patience = Task {
             do { try await Task.sleep(for: .seconds(2)) } catch { return }

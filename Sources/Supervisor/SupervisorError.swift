@@ -8,6 +8,10 @@ public enum SupervisorError: Error, CustomStringConvertible {
     case agentProtocol(ProtocolError, console: String)
     case agentGone(console: String)
     case machineEnded(MachineExit, console: String)
+    /// The guest cannot be frozen.
+    case notSilent(String)
+    /// A frozen machine does not go on here.
+    case cannotGoOn(String)
 
     /// One or two lines for a person.
     public var description: String {
@@ -15,6 +19,8 @@ public enum SupervisorError: Error, CustomStringConvertible {
         case .notReady(let seconds, let console):
             "the machine was not ready within \(seconds) s; is the host overloaded?\(Self.last(console))"
         case .refused(let reason): "the guest could not be configured: \(reason)"
+        case .notSilent(let reason): "the sandbox cannot be frozen: \(reason); it goes on"
+        case .cannotGoOn(let reason): "the sandbox cannot be resumed here: \(reason)"
         case .agentProtocol(let error, let console):
             "the guest's agent broke the protocol (\(error)); the sandbox was ended\(Self.last(console))"
         case .agentGone(let console): "the guest's agent closed its channel; the sandbox was ended\(Self.last(console))"

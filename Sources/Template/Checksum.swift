@@ -1,11 +1,11 @@
 /// The FNV-1a function over 64 bits, which tells damage and foreign content from what was written. It is no proof
 /// against an attacker: who can write to a user's templates is that user.
-struct Checksum: Equatable {
+public struct Checksum: Equatable, Sendable {
     /// The value so far.
-    private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
+    public private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
     /// Takes the next bytes.
-    mutating func add(_ bytes: some Sequence<UInt8>) {
+    public mutating func add(_ bytes: some Sequence<UInt8>) {
         for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
     }
 
@@ -25,5 +25,5 @@ struct Checksum: Equatable {
 
 extension Checksum {
     /// The checksum of these bytes.
-    init(_ bytes: some Sequence<UInt8>) { add(bytes) }
+    public init(_ bytes: some Sequence<UInt8>) { add(bytes) }
 }

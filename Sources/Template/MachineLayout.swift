@@ -30,6 +30,9 @@ public enum MachineLayout {
         case used(Descriptor)
         /// A copy of its template's.
         case fresh(Descriptor)
+
+        /// Whether it is a copy of its template's.
+        public var isFresh: Bool { if case .fresh = self { true } else { false } }
     }
 
     /// The disks of a machine.
@@ -55,7 +58,7 @@ public enum MachineLayout {
     }
 
     /// The disks of a machine that has one of the two. The other is there and cannot be written: the guest sees errors.
-    static func disks(
+    private static func disks(
         image: [MachineSpecification.Disk.Extent], upper: Upper
     ) throws(SystemError) -> [MachineSpecification.Disk] {
         let nothing = try Descriptor.zeros("no disk", length: upperSize)
@@ -63,6 +66,17 @@ public enum MachineLayout {
         case .used(let file): disks(image: image, used: try extended(file), fresh: nothing)
         case .fresh(let file): disks(image: image, used: nothing, fresh: try extended(file))
         }
+    }
+
+    /// A machine of this layout.
+    /// - Parameters: as in `MachineSpecification`, and as in ``Template/fork(image:upper:diskLimit:userNumber:)``.
+    public static func machine(
+        cpus: Int, memory: Int64, origin: MachineSpecification.Origin, image: [MachineSpecification.Disk.Extent],
+        upper: Upper, diskLimit: Int64, userNumber: UInt32
+    ) throws(SystemError) -> MachineSpecification {
+        MachineSpecification(
+            cpus: cpus, memory: memory, origin: origin, disks: try disks(image: image, upper: upper), network: true,
+            diskLimit: diskLimit, userNumber: userNumber)
     }
 
     private static func extended(_ file: Descriptor) throws(SystemError) -> Descriptor {

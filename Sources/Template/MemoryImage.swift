@@ -2,11 +2,11 @@ import Glibc
 import LinuxSystem
 
 /// The file that is the memory of a frozen machine.
-enum MemoryImage {
+public enum MemoryImage {
     private static let page = 4096
 
     /// The checksum of all pages that are not zero, and their places. Takes a second for some GiB.
-    static func checksum(of file: Descriptor) throws(SystemError) -> Checksum {
+    public static func checksum(of file: Descriptor) throws(SystemError) -> Checksum {
         var sum = Checksum()
         var chunk = [UInt64](repeating: 0, count: 1 << 17)
         let end = Int64(try file.status().st_size)
@@ -24,6 +24,8 @@ enum MemoryImage {
                 for word in words { sum.add(word) }
             }
             let next = offset + Int64(count)
+            // The last page may be a part of one.
+            guard next < end else { break }
             offset = max(nextData(in: file, from: next) ?? end, next)
             // Pages are looked at whole, wherever a file system lets its holes begin.
             offset -= offset % Int64(page)

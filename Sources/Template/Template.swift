@@ -19,6 +19,8 @@ public struct Template: Sendable {
     let state: [UInt8]
     /// Its engine, where that was frozen too.
     let engine: FrozenEngine?
+    /// What its forks ask for when they are frozen in their turn.
+    public let fingerprint: EngineFingerprint
 
     /// What a fork of it is made of: the machine that `QEMUMachine.start` starts from this is configured by its first
     /// message, without having said that it is ready.
@@ -32,9 +34,8 @@ public struct Template: Sendable {
         image: [MachineSpecification.Disk.Extent], upper: MachineLayout.Upper, diskLimit: Int64, userNumber: UInt32
     ) throws(TemplateError) -> MachineSpecification {
         try TemplateError.wrap {
-            return MachineSpecification(
-                cpus: cpus, memory: memory, origin: try origin(),
-                disks: try MachineLayout.disks(image: image, upper: upper), network: true, diskLimit: diskLimit,
+            try MachineLayout.machine(
+                cpus: cpus, memory: memory, origin: try origin(), image: image, upper: upper, diskLimit: diskLimit,
                 userNumber: userNumber)
         }
     }

@@ -110,7 +110,8 @@ struct TemplateBuilder {
         let template = Template(
             name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: try memory.reopened(),
             freshDisk: try Descriptor.memory("upper"), state: frozen.state,
-            engine: FrozenEngine(program: try Descriptor(opening: work + "/engine"), layout: layout))
+            engine: FrozenEngine(program: try Descriptor(opening: work + "/engine"), layout: layout),
+            fingerprint: try EngineFingerprint(engine))
         let fork = try await QEMUMachine.start(
             template.fork(
                 image: [.init(file: try Descriptor.memory("image").reopened(), length: 512)],
@@ -132,7 +133,8 @@ struct TemplateBuilder {
             key: key, memory: FileIdentity(try memory.status()),
             memoryChecksum: try MemoryImage.checksum(of: memory).value, upper: FileIdentity(try upper.status()),
             upperChecksum: try MemoryImage.checksum(of: upper).value, stateChecksum: Checksum(state).value,
-            engine: try engineFiles(frozen), engineProblem: frozen.problem, created: Int64(time(nil)))
+            engine: try engineFiles(frozen), engineProblem: frozen.problem,
+            fingerprint: try EngineFingerprint(engine), created: Int64(time(nil)))
         try manifest.write(to: work + "/manifest.json")
         let path = "\(directory)/\(key.name)"
         // A damaged one may have the name.
@@ -149,11 +151,7 @@ struct TemplateBuilder {
         return TemplateManifest.Engine(
             program: FileIdentity(try program.status()),
             programChecksum: try MemoryImage.checksum(of: program).value,
-            layoutChecksum: Checksum(layout.text.utf8).value, boot: try Self.boot())
+            layoutChecksum: Checksum(layout.text.utf8).value, boot: try HostClock.boot())
     }
 
-    /// What tells this boot of the host from all others.
-    static func boot() throws(SystemError) -> String {
-        String(decoding: try FileTree.read("/proc/sys/kernel/random/boot_id", limit: 64).dropLast(), as: UTF8.self)
-    }
 }

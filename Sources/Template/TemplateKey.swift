@@ -83,7 +83,7 @@ struct TemplateKey: Codable, Equatable, Sendable {
     }
 
     /// What the kernel says of the first processor: model, features, microcode. How fast it runs just now is left out.
-    private static func hostProcessor() throws(SystemError) -> String {
+    static func hostProcessor() throws(SystemError) -> String {
         let file = try Descriptor(opening: "/proc/cpuinfo")
         var bytes = [UInt8](repeating: 0, count: 16_384)
         let result = bytes.withUnsafeMutableBytes { buffer in

@@ -23,6 +23,8 @@ struct TemplateManifest: Codable, Equatable, Sendable {
     var engine: Engine?
     /// Why there is none, though the machine is emulated.
     var engineProblem: String?
+    /// What a machine that is frozen in use asks for.
+    var fingerprint: EngineFingerprint
     /// When it was made, in seconds since 1970-01-01 00:00 UTC.
     var created: Int64
 

@@ -86,12 +86,12 @@ public struct TemplateStore: Sendable {
         utimensat(AT_FDCWD, path + "/manifest.json", nil, 0)
         return Template(
             name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: memory, freshDisk: upper, state: state,
-            engine: engine)
+            engine: engine, fingerprint: manifest.fingerprint)
     }
 
     /// A template's engine; `nil` when it is damaged, or was frozen before the host's last boot.
     private func frozenEngine(_ files: TemplateManifest.Engine, in path: String) -> FrozenEngine? {
-        guard (try? TemplateBuilder.boot()) == files.boot,
+        guard (try? HostClock.boot()) == files.boot,
             let program = try? Descriptor(opening: path + "/engine"), let status = try? program.status(),
             FileIdentity(status) == files.program,
             let text = try? FileTree.read(path + "/engine.layout", limit: 1 << 20),

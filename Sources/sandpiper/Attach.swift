@@ -24,7 +24,7 @@ struct Attach: ParsableCommand {
         let signals = try SignalDescriptor([SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH])
         signal(SIGPIPE, SIG_IGN)
         let directory = try SandboxDirectory.find(sandbox, in: try Home.current())
-        let connection = try ControlConnection(to: directory)
+        let connection = try ControlConnection(waking: directory)
         guard case .jobs(let jobs) = try connection.request(.jobs) else { throw ControlError.hungUp }
         let record = try choose(jobs, directory)
         let follower = try JobLogFollower(record.number, of: directory)

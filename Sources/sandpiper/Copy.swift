@@ -76,7 +76,7 @@ struct Copy: ParsableCommand {
         of name: String, _ body: @escaping @Sendable (FileSession) async throws -> Void
     ) throws {
         let directory = try SandboxDirectory.find(name, in: try Home.current())
-        let connection = try ControlConnection(to: directory)
+        let connection = try ControlConnection(waking: directory)
         let channel = try FileChannel(connection, user: user)
         let result = Monitor<Result<Void, any Error>?>(nil)
         Task {

@@ -40,7 +40,7 @@ struct Exec: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let directory = try SandboxDirectory.find(sandbox, in: try Home.current())
         let record = try RecordFile.read(SandboxRecord.self, from: directory.record)
-        let connection = try ControlConnection(to: directory)
+        let connection = try ControlConnection(waking: directory)
         let job = try job(record.defaults)
         if detach {
             guard case .job(let record) = try connection.request(.startJob(job)) else { throw ControlError.hungUp }

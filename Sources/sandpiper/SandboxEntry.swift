@@ -52,7 +52,7 @@ extension SandboxLife {
     func summary(now: Int64) -> String {
         func age(_ time: Int64?) -> String? { time.map { humanDuration(now &- $0) } }
         switch status {
-        case .created, .starting, .stopping: return status.rawValue
+        case .created, .starting, .stopping, .paused: return status.rawValue
         case .running: return ["running", age(started)].compactMap(\.self).joined(separator: " ")
         case .stopped:
             let exit = exitStatus.map { "(\($0))" }

@@ -25,6 +25,7 @@ struct SandboxOptions: ParsableArguments {
     @Option(help: "Stop the sandbox after this time, for example 1h30m.") var maxDuration: TimeSpan?
     @Option(help: "Stop the sandbox when no process ran and nobody was connected for this time.")
     var idleTimeout: TimeSpan?
+    @Option(help: "What then: stop, or pause and go on with the next exec, cp or attach.") var onIdle: IdleAction?
     @Option(help: "Start it again when it ends: no, on-failure[:N] or always.") var restart: RestartPolicy = .never
     @Option(help: "A directory that lies on the disk itself, not in the overlay; for container engines inside.")
     var scratch: [String] = []
@@ -50,6 +51,9 @@ struct SandboxOptions: ParsableArguments {
         guard workdir?.hasPrefix("/") != false else { throw ValidationError("--workdir: write an absolute path") }
         for path in scratch where !path.hasPrefix("/") || path == "/" || path.split(separator: "/").contains("..") {
             throw ValidationError("--scratch \(path): write an absolute path other than /")
+        }
+        guard onIdle == nil || idleTimeout != nil else {
+            throw ValidationError("--on-idle: say with --idle-timeout when it is idle")
         }
         guard !replace || name != nil else { throw ValidationError("--replace: give the --name to replace") }
     }
@@ -78,6 +82,7 @@ struct SandboxOptions: ParsableArguments {
         sandbox.requireKVM = requireKVM
         sandbox.removesItself = removes
         sandbox.restart = restart
+        sandbox.idleAction = onIdle
         sandbox.scratch = scratch
         return sandbox
     }
@@ -96,6 +101,8 @@ struct SandboxOptions: ParsableArguments {
         try SandboxRemoval.remove(old, force: true, in: home)
     }
 }
+
+extension IdleAction: ExpressibleByArgument {}
 
 extension RestartPolicy: ExpressibleByArgument {
     /// Reads an argument of the command line.

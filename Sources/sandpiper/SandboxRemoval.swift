@@ -36,7 +36,8 @@ enum SandboxRemoval {
         } catch ControlError.hungUp {
             // It ended by itself meanwhile.
         } catch let error as ControlError {
-            guard case .notRunning = error else { throw error }
+            guard case .notRunning(_, let life) = error else { throw error }
+            if life.status == .paused, !directory.isOwned { return try directory.endPaused() }
             if directory.isOwned { throw Failure("sandbox \(directory.id) is just being started; try again") }
         }
         try watch?.waitForEnd()

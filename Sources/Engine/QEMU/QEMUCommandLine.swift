@@ -10,6 +10,8 @@ struct QEMUCommandLine {
     private(set) var answerToOpens: Descriptor?
     /// What it is told over its control socket before anything else.
     private(set) var firstCommands: [Command] = [(command: "qmp_capabilities", arguments: "{}")]
+    /// What makes it a machine that waits to go on, when it is done.
+    private(set) var loading: Command?
     /// The arguments, beginning with the program's name.
     private(set) var arguments: [String]
     /// What the files are to it that it will have open.
@@ -50,7 +52,7 @@ struct QEMUCommandLine {
         // looks for one for a whole second. On KVM it has a better clock than both.
         let clocks = emulated ? "pit=on,pic=on,rtc=on" : "pit=off,pic=off,rtc=off"
         let memory = "\((specification.memory + 1 << 20 - 1) >> 20)M"
-        let board = "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off"
+        let board = "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off,suppress-vmdesc=on"
         arguments += ["-M", board + (specification.memoryFile == nil ? "" : ",memory-backend=memory")]
         if emulated {
             arguments += ["-accel", "tcg,tb-size=\(Self.translationCache >> 20)"]
@@ -86,8 +88,14 @@ struct QEMUCommandLine {
                 do { try addSlots() } catch { throw .prepare("room for disks", error) }
             }
         case .frozen(_, let state):
-            arguments += ["-incoming", "defer"] + (specification.isPaused ? ["-S"] : [])
-            firstCommands.append((command: "migrate-incoming", arguments: #"{"uri":"fd:\#(pass(state))"}"#))
+            arguments += ["-incoming", "defer"]
+            let load: Command = (command: "migrate-incoming", arguments: #"{"uri":"fd:\#(pass(state))"}"#)
+            if specification.isPaused {
+                arguments += ["-S", "-global", "migration.x-events=on"]
+                loading = load
+            } else {
+                firstCommands.append(load)
+            }
         case .thawed: throw .specification("a command line for an engine that has started")
         }
         // The kernel's generator: the engine's own would be the same in all that are thawed from one.

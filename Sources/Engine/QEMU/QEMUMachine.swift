@@ -1,6 +1,7 @@
 import Checkpoint
 import Glibc
 import LinuxSystem
+import Synchronization
 
 /// A machine run by QEMU's microvm: the portable engine.
 public final class QEMUMachine: Machine {
@@ -19,6 +20,8 @@ public final class QEMUMachine: Machine {
     /// What it is made of, and what its files are to it.
     private let specification: MachineSpecification
     private let files: [FileNumber: EngineRole]
+    /// The files to which its state was written, which QEMU may still hold.
+    private let states = Mutex<Set<FileNumber>>([])
 
     private init(
         _ description: MachineDescription, _ launch: Launch, process: QEMUProcess, _ specification: MachineSpecification
@@ -57,6 +60,13 @@ public final class QEMUMachine: Machine {
         let description = MachineDescription(
             engine: "portable", accelerator: engine.accelerator, binary: engine.binary, pid: process.pid, walls: walls)
         let machine = QEMUMachine(description, launch, process: process, specification)
+        if let loading = launch.loading {
+            do { try await process.execute(loading.command, loading.arguments, until: "MIGRATION") } catch {
+                machine.kill()
+                let last = await machine.waitForExit().lastMessages
+                throw .control(command: loading.command, reason: last.isEmpty ? "\(error)" : last)
+            }
+        }
         // A fork finds the carrier as it was when the machine was frozen.
         if specification.network, !specification.isFork {
             do { try await machine.setCarrier(false) } catch {
@@ -88,7 +98,11 @@ public final class QEMUMachine: Machine {
         do { writable = try state.reopened(O_WRONLY) } catch { throw .prepare("a machine's state", error) }
         try await process.execute("add-fd", #"{"fdset-id":\#(Self.stateSet)}"#, passing: writable)
         try await process.execute("xen-save-devices-state", #"{"filename":"/dev/fdset/\#(Self.stateSet)"}"#)
-        // A process that is frozen has no file that it was not given.
+        // Taken away it is, but not closed before the processors run again.
+        do {
+            let number = try FileNumber(writable)
+            states.withLock { _ = $0.insert(number) }
+        } catch { throw .prepare("a machine's state", error) }
         try await process.execute("remove-fd", #"{"fdset-id":\#(Self.stateSet)}"#)
     }
 
@@ -129,40 +143,19 @@ public final class QEMUMachine: Machine {
         return try result.get()
     }
 
-    /// What of a machine in use was written down; see ``capture(memory:engine:)``.
-    public struct Capture: Sendable {
-        /// The memory: that from which the machine went on, with the new layer.
-        public var memory: FrozenMemory
-        /// The engine without its program, where one was written.
-        public var engine: CapturedEngine?
-        /// Why there is none, though the machine is emulated.
-        public var engineProblem: String?
-    }
-
-    /// An engine that was frozen in use.
-    public struct CapturedEngine: Sendable {
-        /// The programs that it is made from.
-        public var parents: [Descriptor]
-        /// What belongs to it.
-        public var layout: FrozenEngine.Layout
-    }
-
     /// Most layers of a memory, and most parents of an engine: whoever has as many is written anew, but for the lowest.
     private static let mostGenerations = 4
 
-    /// Writes down what this machine, which goes on from a frozen one and stands still, has changed of its memory, and of
-    /// its engine. It is as before then, and may go on.
-    /// - Parameters:
-    ///   - memory: where the pages go; empty, opened for reading and writing.
-    ///   - engine: where the program goes, likewise; `nil` for none. Nothing is written on KVM.
-    public func capture(memory file: Descriptor, engine: Descriptor?) async throws(EngineError) -> Capture {
+    /// Reads QEMU's memory, and for the program freezes its process.
+    public func capture(memory file: Descriptor, engine: Descriptor?) async throws(EngineError) -> MachineCapture {
         guard let memory = specification.frozenMemory else {
             throw .specification("a machine to capture that has booted; only forks can be captured")
         }
         var former: FrozenEngine?
         if case .thawed(_, let engine) = specification.origin { former = engine }
         let isEmulated = description.accelerator == .emulated
-        return try await Self.onThread { [pid = process.pid, files, former] in
+        let known = files.merging(states.withLock { $0.map { ($0, EngineRole.unused) } }) { role, _ in role }
+        return try await Self.onThread { [pid = process.pid, former] in
             let process = try ProcessMemory(of: pid)
             var bounds = try former == nil ? process.bounds(of: memory.base) : 0..<0
             if let start = former?.layout.memoryAddress { bounds = start..<start + UInt64(memory.size) }
@@ -172,7 +165,7 @@ public final class QEMUMachine: Machine {
             let runs = try MemoryCapture(memory: process, bounds: bounds).write(
                 to: file, including: dropped.reduce([]) { $0.union($1.runs) })
             kept.layers.append(MemoryLayer(file: try file.reopened(), runs: runs))
-            var capture = Capture(memory: kept)
+            var capture = MachineCapture(memory: kept)
             guard isEmulated, let engine else { return capture }
             var parents = former.map { [$0.program] + $0.parents } ?? []
             if parents.count > Self.mostGenerations { parents = parents.suffix(1) }
@@ -184,8 +177,8 @@ public final class QEMUMachine: Machine {
                 let checkpoint = try Checkpoint.take(
                     of: pid, memory: .init(bounds: bounds, parts: parts), sharing: parents + kept.files, to: engine)
                 let layout = try FrozenEngine.Layout(
-                    checkpoint, files, memoryAddress: bounds.lowerBound, isUsed: true)
-                capture.engine = CapturedEngine(parents: parents, layout: layout)
+                    checkpoint, known, memoryAddress: bounds.lowerBound, isUsed: true)
+                capture.engine = MachineCapture.Engine(parents: parents, layout: layout)
             } catch { capture.engineProblem = "\(error)" }
             return capture
         }
@@ -209,6 +202,7 @@ public final class QEMUMachine: Machine {
         let messages: Descriptor
         let network: Descriptor?
         let firstCommands: [QEMUCommandLine.Command]
+        let loading: QEMUCommandLine.Command?
         let files: [FileNumber: EngineRole]
 
         init(_ specification: MachineSpecification, _ engine: EngineFinder.Engine, counterRate: UInt64) throws {
@@ -236,6 +230,7 @@ public final class QEMUMachine: Machine {
                 jail.arguments = ["sandpiper-vm"]
                 jail.descriptors = thawed.descriptors
                 firstCommands = thawed.firstCommands
+                loading = nil
                 files = try Self.numbers(thawed.given.map { ($0, $1) })
             } else {
                 let line = try Self.line(specification, engine, channels, counterRate)
@@ -244,6 +239,7 @@ public final class QEMUMachine: Machine {
                 jail.reopened = line.reopened
                 jail.answerToOpens = line.answerToOpens
                 firstCommands = line.firstCommands
+                loading = line.loading
                 files = try Self.numbers(line.roles + [(.random, try Descriptor(opening: "/dev/urandom"))])
             }
             self.jail = jail

@@ -50,7 +50,8 @@ final class QEMUProcess: Sendable {
         _ process: JailedProcess, control: Descriptor, messages: Descriptor, wakeup: (Descriptor, Descriptor),
         first: [QEMUCommandLine.Command], patience: Duration
     ) {
-        state = Mutex(State(outgoing: [Outgoing(bytes: first.flatMap { Self.message($0.0, $0.1, id: 0) })]))
+        let commands = first.flatMap { Self.message($0.0, $0.1, id: 0) }
+        state = Mutex(State(outgoing: commands.isEmpty ? [] : [Outgoing(bytes: commands)]))
         self.patience = patience
         self.process = process
         pid = process.pid

@@ -176,6 +176,7 @@ final class Dispatcher: Sendable {
         switch life.status {
         case .crashed: return life.reason ?? "it crashed"
         case .starting, .running, .stopping: return "its supervisor was killed"
+        case .paused: return life.reason ?? "it was paused"
         case .created, .stopped: return life.reason ?? "it was stopped"
         }
     }

@@ -122,7 +122,7 @@ public final class Sandbox: Sendable {
         if let connection = openConnection { return connection }
         let socket = try await blocking { [self] in
             _ = try currentRecord()
-            return try ControlConnection(to: directory).socket
+            return try ControlConnection(waking: directory).socket
         }
         let connection = try await Connection.open(socket, to: directory)
         try await connection.waitUntilReady()

@@ -12,6 +12,8 @@ extension Sandbox {
         case running
         /// Its processes are being ended and its disk written.
         case stopping
+        /// It is frozen; ``Sandbox/resume()`` lets it go on.
+        case paused
         /// It was told to stop; it can be started again.
         case stopped
         /// Its machine or its supervisor ended unasked; it can be started again.
@@ -24,6 +26,7 @@ extension Sandbox {
                 case .starting: .starting
                 case .running: .running
                 case .stopping: .stopping
+                case .paused: .paused
                 case .stopped: .stopped
                 case .crashed: .crashed
                 }

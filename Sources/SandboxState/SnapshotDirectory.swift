@@ -1,0 +1,137 @@
+import Glibc
+import LinuxSystem
+
+/// The files of one snapshot: published by one rename of its directory, and never changed.
+public struct SnapshotDirectory: Sendable {
+    /// Its id.
+    public let id: SandboxID
+    /// Where it is.
+    public let home: Home
+
+    /// The files of snapshot `id`, whether or not they are there.
+    public init(_ id: SandboxID, in home: Home) {
+        self.id = id
+        self.home = home
+    }
+
+    /// The directory.
+    public var path: String { "\(home.snapshots)/\(id)" }
+    /// Where it is made, before ``publish(_:durable:)``.
+    public var work: String { "\(home.snapshots)/tmp.\(id)" }
+
+    /// The ``SnapshotRecord``'s name in the directory.
+    public static let recordName = "snapshot.json"
+    /// The frozen machine's, a directory, when it has memory.
+    public static let machineName = "machine"
+    /// The writable disk's.
+    public static let diskName = "upper.img"
+    /// That of the jobs, a directory as in ``SandboxDirectory``.
+    public static let jobsName = "jobs"
+
+    /// What it says of itself.
+    /// - Throws: ``StateError``.
+    public func record() throws(StateError) -> SnapshotRecord {
+        try RecordFile.read(SnapshotRecord.self, from: path + "/" + Self.recordName)
+    }
+
+    /// How much of the host's disk it takes that no other has in common with it, and all together, in bytes.
+    public var diskUsage: (own: Int64, all: Int64) { FileTree.exclusiveDiskUsage(path) }
+
+    /// Gives the directory that was made at ``work`` its name.
+    /// - Throws: ``StateError/snapshotNameInUse(_:_:)``.
+    public func publish(_ record: SnapshotRecord, durable: Bool) throws(StateError) {
+        let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
+        defer { withExtendedLifetime(guardLock) {} }
+        if let name = record.name, let other = try Self.all(in: home).first(where: { $0.1.name == name }) {
+            throw .snapshotNameInUse(name, other.0.id)
+        }
+        try RecordFile.write(record, to: work + "/" + Self.recordName, durable: durable)
+        try system { () throws(SystemError) in
+            try FileTree.rename(work, to: path)
+            if durable { try FileTree.synchronizeDirectory(of: path) }
+        }
+    }
+
+    /// Removes it. Sandboxes that were made from it keep what they have.
+    public func remove() throws(StateError) {
+        try system { () throws(SystemError) in
+            // Without a record it is none.
+            try FileTree.removeFile(path + "/" + Self.recordName)
+            try FileTree.removeTree(path)
+        }
+    }
+
+    /// All snapshots, the oldest first.
+    public static func all(in home: Home) throws(StateError) -> [(SnapshotDirectory, SnapshotRecord)] {
+        let names = try system { () throws(SystemError) in try FileTree.names(in: home.snapshots) }
+        let found = names.compactMap { SandboxID($0) }.compactMap { id -> (SnapshotDirectory, SnapshotRecord)? in
+            let directory = SnapshotDirectory(id, in: home)
+            return (try? directory.record()).map { (directory, $0) }
+        }
+        return found.sorted { ($0.1.created, $0.1.id) < ($1.1.created, $1.1.id) }
+    }
+
+    /// Finds a snapshot by its name, its id or a unique start of its id.
+    /// - Throws: ``StateError/noSuchSnapshot(_:)``.
+    public static func find(_ text: String, in home: Home) throws(StateError) -> (SnapshotDirectory, SnapshotRecord) {
+        let all = try all(in: home)
+        if let found = all.first(where: { $0.1.id == text || $0.1.name == text }) { return found }
+        let matches = text.isEmpty ? [] : all.filter { $0.1.id.hasPrefix(text) }
+        guard let found = matches.first else { throw .noSuchSnapshot(text) }
+        guard matches.count == 1 else { throw .ambiguous(text) }
+        return found
+    }
+
+    /// Removes what killed makers of snapshots left. A maker holds the lock of its sandbox, by whose name it is known.
+    static func sweep(_ home: Home) {
+        for name in (try? FileTree.names(in: home.snapshots)) ?? [] where name.hasPrefix("tmp.") {
+            let path = "\(home.snapshots)/\(name)"
+            guard let maker = try? FileTree.read(path + "/" + makerName, limit: 64),
+                let id = SandboxID(String(decoding: maker, as: UTF8.self))
+            else { continue }
+            if !SandboxDirectory(id, in: home).isOwned { try? FileTree.removeTree(path) }
+        }
+    }
+
+    private static let makerName = "maker"
+
+    /// Makes the directory at ``work``.
+    /// - Parameter maker: the sandbox of which it is made, whose lock the caller holds.
+    public func begin(_ maker: SandboxID) throws(StateError) {
+        try system { () throws(SystemError) in
+            try FileTree.makeDirectory(work)
+            try FileTree.writeAtomically(Array(maker.description.utf8), to: work + "/" + Self.makerName)
+        }
+    }
+}
+
+extension SandboxDirectory {
+    /// Makes a new sandbox from a snapshot, at rest, and returns its lock, held.
+    /// - Throws: ``StateError``; then nothing was made.
+    public static func create(
+        _ record: SandboxRecord, from snapshot: SnapshotDirectory, hasMemory: Bool, in home: Home
+    ) throws(StateError) -> FileLock {
+        let lock = try create(record, in: home)
+        guard let id = SandboxID(record.id) else { throw .noSuchSandbox(record.id) }
+        let directory = SandboxDirectory(id, in: home)
+        do throws(StateError) {
+            try system { () throws(SystemError) in
+                let temporary = directory.upperDisk + ".new"
+                let copy = try Descriptor(opening: temporary, O_RDWR | O_CREAT | O_EXCL)
+                try SparseCopy(
+                    from: try Descriptor(opening: snapshot.path + "/" + SnapshotDirectory.diskName), to: copy
+                ).run()
+                try FileTree.rename(temporary, to: directory.upperDisk)
+                guard hasMemory else { return }
+                try FileTree.copyTree(snapshot.path + "/" + SnapshotDirectory.jobsName, to: directory.jobs)
+                try FileTree.linkTree(
+                    snapshot.path + "/" + SnapshotDirectory.machineName, to: directory.frozenWork)
+                try FileTree.rename(directory.frozenWork, to: directory.frozen)
+            }
+        } catch {
+            directory.remove()
+            throw error
+        }
+        return lock
+    }
+}

@@ -1,0 +1,176 @@
+import AgentProtocol
+import Control
+import Engine
+import FrozenMachine
+import Glibc
+import LinuxSystem
+import NIOPosix
+import SandboxState
+
+/// A machine that was stopped to be frozen and does not go on: the sandbox has failed.
+struct BrokenByFreezing: Error, CustomStringConvertible {
+    let description: String
+}
+
+extension Supervisor {
+    /// Freezes the machine, writes it down, and ends it. When that cannot be, it goes on.
+    /// - Throws: ``BrokenByFreezing`` when it does not go on either.
+    func pause(_ started: StartedMachine) async throws {
+        let directory = directory
+        let writer = try await Self.onThread {
+            try FileTree.removeTree(directory.frozenWork)
+            return try FrozenMachineWriter(directory.frozenWork, started.kind)
+        }
+        do {
+            try await standingStill(started, writesDisk: false, goesOn: false) {
+                let captured = try await writer.capture(started.machine)
+                let frozen = await session.frozen(isNew: false)
+                try await Self.onThread {
+                    try RecordFile.write(
+                        frozen, to: directory.frozenWork + "/" + SandboxDirectory.frozenSessionName, durable: true)
+                    try Descriptor(opening: directory.upperDisk, O_RDWR).synchronize()
+                    try writer.finish(captured, durable: true)
+                    try FileTree.rename(directory.frozenWork, to: directory.frozen)
+                    try FileTree.synchronizeDirectory(of: directory.frozen)
+                }
+            }
+        } catch {
+            try? FileTree.removeTree(directory.frozenWork)
+            throw error
+        }
+        await session.beginStopping()
+        started.machine.kill()
+        _ = await started.machine.waitForExit()
+    }
+
+    /// Makes a snapshot of the machine and its disk at one instant.
+    /// - Throws: ``BrokenByFreezing`` when the machine does not go on.
+    func snapshot(_ request: SnapshotRequest, of started: StartedMachine) async throws -> SnapshotRecord {
+        guard let id = SandboxID(request.id) else { throw StateError.noSuchSnapshot(request.id) }
+        let (snapshot, directory, home) = (SnapshotDirectory(id, in: home), directory, home)
+        let machinePath = snapshot.work + "/" + SnapshotDirectory.machineName
+        do {
+            let writer = try await Self.onThread { () -> FrozenMachineWriter? in
+                if let name = request.name, let other = try? SnapshotDirectory.find(name, in: home),
+                    other.1.name == name
+                {
+                    throw StateError.snapshotNameInUse(name, other.0.id)
+                }
+                try snapshot.begin(directory.id)
+                return request.diskOnly ? nil : try FrozenMachineWriter(machinePath, started.kind)
+            }
+            let begun = HostClock.monotonic
+            let (captured, frozen) = try await standingStill(started, writesDisk: request.diskOnly, goesOn: true) {
+                () async throws -> (FrozenMachineWriter.Captured?, FrozenSession) in
+                try await started.machine.pause()
+                let captured = try await writer?.capture(started.machine)
+                let frozen = await session.frozen(isNew: true)
+                try await Self.onThread {
+                    try FileTree.copyFile(
+                        directory.upperDisk, to: snapshot.work + "/" + SnapshotDirectory.diskName)
+                    if writer != nil {
+                        try FileTree.copyTree(directory.jobs, to: snapshot.work + "/" + SnapshotDirectory.jobsName)
+                    }
+                }
+                return (captured, frozen)
+            }
+            let record = SnapshotRecord(
+                id: request.id, name: request.name, created: Int64(time(nil)),
+                sandbox: (try? RecordFile.read(SandboxRecord.self, from: directory.record)) ?? record,
+                hasMemory: !request.diskOnly, pause: (HostClock.monotonic - begun) / 1000)
+            let isDurable = !request.isTemporary
+            try await Self.onThread {
+                if let writer, let captured {
+                    try RecordFile.write(
+                        frozen, to: machinePath + "/" + SandboxDirectory.frozenSessionName, durable: isDurable)
+                    try writer.finish(captured, durable: isDurable)
+                }
+                if isDurable {
+                    try Descriptor(opening: snapshot.work + "/" + SnapshotDirectory.diskName, O_RDWR).synchronize()
+                }
+                try snapshot.publish(record, durable: isDurable)
+            }
+            return record
+        } catch {
+            try? FileTree.removeTree(snapshot.work)
+            throw error
+        }
+    }
+
+    /// Does something while the agent is silent, and the machine stands as soon as it is stopped; lets both go on then.
+    /// - Parameter goesOn: whether they go on also when all went well.
+    private func standingStill<Result: Sendable>(
+        _ started: StartedMachine, writesDisk: Bool, goesOn: Bool, _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await session.freeze(writesDisk: writesDisk)
+        do {
+            let result = try await body()
+            if goesOn { try await goOn(started) }
+            return result
+        } catch let error as BrokenByFreezing {
+            throw error
+        } catch {
+            try await goOn(started)
+            throw error
+        }
+    }
+
+    private func goOn(_ started: StartedMachine) async throws {
+        do {
+            try await started.machine.resume()
+            try await session.thaw(Thawing(isNew: false, identity(diskIsFresh: false)))
+        } catch { throw BrokenByFreezing(description: "the machine did not go on after it was frozen: \(error)") }
+    }
+
+    /// Runs what blocks on a thread that may.
+    static func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await NIOThreadPool.singleton.runIfActive(body)
+    }
+
+    // MARK: While there is no machine
+
+    /// Notes that the machine is frozen.
+    func notePause(resumesOnRequest: Bool, isOwned: Bool) {
+        var life = ((try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.paused)).paused(
+            resumesOnRequest: resumesOnRequest)
+        life.reason = resumesOnRequest ? "it was idle" : nil
+        if isOwned { life.supervisor = getpid() }
+        note(life, durable: true)
+        try? FileTree.removeFile(directory.engine)
+        EventLog(home).append(.init(.pause, directory.id, name: record.name, detail: life.reason))
+    }
+
+    /// Waits, for the sake of clients with processes in it, until the frozen machine is to go on or the sandbox to end.
+    /// - Returns: how it ends; `nil` when it is to go on.
+    func waitWhilePaused() async -> Ending? {
+        for await order in await session.orders {
+            switch order {
+            case .resume(let asker):
+                await session.answerWhenReady(asker)
+                return nil
+            case .stop(_, let reason):
+                discardFrozenMachine()
+                return .stopped(reason: reason)
+            case .kill:
+                discardFrozenMachine()
+                return .stopped(reason: nil)
+            case .leave: return .paused(resumesOnRequest: false)
+            case .pause(_, let asker): await asker.answer(session, .done)
+            case .snapshot(_, let asker): await session.reply(asker, .failed("the sandbox is paused; resume it first"))
+            case .mainEnded: continue
+            }
+        }
+        return .abandoned
+    }
+
+    private func discardFrozenMachine() {
+        for path in [directory.frozen, directory.origin] { try? FileTree.removeTree(path) }
+    }
+}
+
+extension Session.Request? {
+    /// Answers whoever asked, if anybody did.
+    func answer(_ session: Session, _ reply: ControlReply) async {
+        if let request = self { await session.reply(request, reply) }
+    }
+}
