@@ -35,6 +35,8 @@ public struct SandboxDirectory: Sendable {
     public var origin: String { path + "/origin" }
     /// What the supervisor knows of a frozen machine, in its directory.
     public static let frozenSessionName = "session.json"
+    /// There in the directory of a frozen machine when another sandbox goes on from it than was frozen.
+    public static let frozenAsNewName = "new"
     /// The ``EngineRecord`` of a running sandbox.
     public var engine: String { path + "/engine.json" }
     /// The writable disk.

@@ -126,6 +126,8 @@ extension SandboxDirectory {
                 try FileTree.copyTree(snapshot.path + "/" + SnapshotDirectory.jobsName, to: directory.jobs)
                 try FileTree.linkTree(
                     snapshot.path + "/" + SnapshotDirectory.machineName, to: directory.frozenWork)
+                try FileTree.writeAtomically(
+                    [], to: directory.frozenWork + "/" + SandboxDirectory.frozenAsNewName)
                 try FileTree.rename(directory.frozenWork, to: directory.frozen)
             }
         } catch {

@@ -8,7 +8,12 @@ struct FrozenSession: Codable, Sendable, Equatable {
     var unsent: [UInt8]
     /// Whether another sandbox goes on from here: it gets an identity of its own, and what its clients had started goes on
     /// unheard. Else such processes are killed, as their clients have gone.
+    /// Said by a file beside it, so that what is frozen is the same for both.
     var isNew = false
+
+    private enum CodingKeys: CodingKey {
+        case streams, mainJob, unsent
+    }
 }
 
 /// A stream of ``StreamRouter``.

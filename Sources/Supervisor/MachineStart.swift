@@ -49,8 +49,9 @@ extension Supervisor {
         let (frozen, specification, session) = try await Self.onThread {
             let frozen = try FrozenMachine(in: directory.frozen)
             if let reason = try frozen.mismatch(with: engine) { throw SupervisorError.cannotGoOn(reason) }
-            let session = try RecordFile.read(
+            var session = try RecordFile.read(
                 FrozenSession.self, from: directory.frozen + "/" + SandboxDirectory.frozenSessionName)
+            session.isNew = FileTree.exists(directory.frozen + "/" + SandboxDirectory.frozenAsNewName)
             let specification = try frozen.machine(
                 image: image, disk: try Descriptor(opening: directory.upperDisk, O_RDWR),
                 diskLimit: record.limits.disk, userNumber: userNumber, flat: directory.frozen + "/flat")

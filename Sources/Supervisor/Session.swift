@@ -356,9 +356,9 @@ actor Session {
     }
 
     /// What is to be kept beside the frozen machine. The agent is silent.
-    func frozen(isNew: Bool) -> FrozenSession {
+    var frozen: FrozenSession {
         FrozenSession(
-            streams: router.frozen, mainJob: mainJob, unsent: (unsent ?? []).flatMap(\.encoded), isNew: isNew)
+            streams: router.frozen, mainJob: mainJob, unsent: (unsent ?? []).flatMap(\.encoded))
     }
 
     /// Takes note that the machine was frozen and is gone; all that is known of its processes stays.

@@ -24,7 +24,7 @@ extension Supervisor {
         do {
             try await standingStill(started, writesDisk: false, goesOn: false) {
                 let captured = try await writer.capture(started.machine)
-                let frozen = await session.frozen(isNew: false)
+                let frozen = await session.frozen
                 try await Self.onThread {
                     try RecordFile.write(
                         frozen, to: directory.frozenWork + "/" + SandboxDirectory.frozenSessionName, durable: true)
@@ -64,7 +64,7 @@ extension Supervisor {
                 () async throws -> (FrozenMachineWriter.Captured?, FrozenSession) in
                 try await started.machine.pause()
                 let captured = try await writer?.capture(started.machine)
-                let frozen = await session.frozen(isNew: true)
+                let frozen = await session.frozen
                 try await Self.onThread {
                     try FileTree.copyFile(
                         directory.upperDisk, to: snapshot.work + "/" + SnapshotDirectory.diskName)

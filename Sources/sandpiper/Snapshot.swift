@@ -21,8 +21,8 @@ struct SnapshotCreate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Write down a sandbox as it is at one instant; it goes on.",
         discussion: """
-            Prints the snapshot's id, and on stderr how long the sandbox stood still for it. Of a sandbox that does not \
-            run there is only a disk, as with --disk-only.
+            Prints the snapshot's id, and on stderr how long the sandbox stood still for it. A sandbox that is stopped has a \
+            disk only.
             """)
 
     @Flag(help: "Without memory and processes.") var diskOnly = false
@@ -187,35 +187,8 @@ extension SandboxDirectory {
             }
             return record
         } catch let error as ControlError {
-            guard case .notRunning(_, let life) = error, life.status != .paused else { throw error }
+            guard case .notRunning = error, !isOwned else { throw error }
             return try snapshotAtRest(request)
-        }
-    }
-
-    private func snapshotAtRest(_ request: SnapshotRequest) throws -> SnapshotRecord {
-        guard let id = SandboxID(request.id) else { throw StateError.noSuchSnapshot(request.id) }
-        let lock = try claim()
-        defer {
-            release()
-            withExtendedLifetime(lock) {}
-        }
-        let snapshot = SnapshotDirectory(id, in: home)
-        let disk = snapshot.work + "/" + SnapshotDirectory.diskName
-        do {
-            try snapshot.begin(self.id)
-            guard FileTree.exists(upperDisk) else {
-                throw Failure("sandbox \(self.id) has no disk yet; start it first")
-            }
-            try FileTree.copyFile(upperDisk, to: disk)
-            try Descriptor(opening: disk, O_RDWR).synchronize()
-            let record = SnapshotRecord(
-                id: request.id, name: request.name, created: Int64(time(nil)),
-                sandbox: try RecordFile.read(SandboxRecord.self, from: record), hasMemory: false, pause: 0)
-            try snapshot.publish(record, durable: true)
-            return record
-        } catch {
-            try? FileTree.removeTree(snapshot.work)
-            throw error
         }
     }
 }

@@ -30,10 +30,12 @@ import Testing
     @Test(
         "is refused when its text is anything else",
         arguments: [
-            "", "10\n", "10 12\n", "-1 0\n", "99999 100000\n", "10 11\n10 blocking input\n",
-            "10 11\n-1 blocking input\n",
-            "10 11\n3 blocking\n", "10 11\n3 blocking teapot\n", "10 11\n3 blocking event\n",
-            "10 11\n3 blocking event -1\n", "10 11\n3 blocking slot x\n", "10 11\n3 blocking poll 1\n",
+            "", "10\n", "10 1 4096\n", "10 0 4096 new\n", "-1 1 4096 new\n", "99999 1 4096 new\n",
+            "10 1 -1 new\n", "10 1 4096 old\n", "10 1 4096 new\n10 blocking input\n",
+            "10 1 4096 new\n-1 blocking input\n", "10 1 4096 new\n3 blocking\n",
+            "10 1 4096 new\n3 blocking teapot\n", "10 1 4096 new\n3 blocking event\n",
+            "10 1 4096 new\n3 blocking event -1\n", "10 1 4096 new\n3 blocking slot x\n",
+            "10 1 4096 new\n3 blocking poll 1\n",
         ])
     func damaged(_ text: String) { #expect(FrozenEngine.Layout(text: text) == nil) }
 

@@ -44,7 +44,7 @@ extension Sandbox {
     }
 
     /// Waits until the sandbox of a supervisor that was just started is ready; on failure waits until all is put away.
-    private func become(_ process: SupervisorProcess) async throws {
+    func become(_ process: SupervisorProcess) async throws {
         let watch = try ProcessWatch(of: process)
         supervisor = watch
         let connection = try await Connection.open(process.connection.socket, to: directory)
@@ -96,7 +96,7 @@ extension Sandbox {
     }
 
     /// What tells of the end of the supervisor, if there is one.
-    private func watch() async throws -> ProcessWatch? {
+    func watch() async throws -> ProcessWatch? {
         if let supervisor, !supervisor.hasEnded { return supervisor }
         return try await blocking { [directory] in try ProcessWatch(of: directory) }
     }

@@ -39,6 +39,8 @@ extension Sandbox {
         public var maximumDuration: Duration?
         /// After this time without a process and without a client the sandbox is stopped; at least 1 ms.
         public var idleTimeout: Duration?
+        /// Whether it is then paused instead, and goes on when something is wanted of it.
+        public var pausesWhenIdle = false
         /// Whether to fail where the machine would have to be emulated.
         public var requireKVM: Bool
         /// Whether it is removed, files and all, when it stops.
@@ -91,6 +93,7 @@ extension Sandbox.Options {
         new.environment = try pairs(environment)
         new.workingDirectory = workingDirectory
         new.user = user
+        if pausesWhenIdle { new.idleAction = .pause }
         new.requireKVM = requireKVM
         new.removesItself = removesItself
         return try new.record(host.installation)

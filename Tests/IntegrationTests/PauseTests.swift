@@ -1,0 +1,202 @@
+import Glibc
+import LinuxSystem
+import SandboxState
+import Testing
+
+/// Sandboxes that are frozen and go on.
+@Suite(.needsMachines) struct PauseTests {
+    /// Counts in a file that it keeps open, and says so.
+    static let counter = """
+        exec 5> /tmp/count; i=0
+        while :; do i=$((i + 1)); echo "tick $i"; echo $i > /tmp/now; echo $i >&5; sleep 0.1; done
+        """
+
+    @Test("a paused sandbox goes on where it was: processes, open files, background jobs and their logs")
+    func goesOn() async throws {
+        try await TestHome.with { home in
+            let sandbox = try await home.create("still")
+            #expect(try await home.sandpiper("exec", "-d", "still", "--", "sh", "-c", Self.counter).output == "1\n")
+            let before = try await home.exec(
+                "still", "echo content > /file; cat /proc/sys/kernel/random/boot_id /etc/machine-id; hostname")
+            for round in 1...3 {
+                let paused = try await home.sandpiper("pause", "still")
+                #expect(paused.status == 0, "\(paused.error)")
+                #expect(sandbox.currentLife().status == .paused)
+                try await home.waitForProcesses()
+                let ticks = try await home.sandpiper("logs", "--job", "1", "still").lines
+                #expect(try await home.exec("still", "true").error.contains("resume"))
+                #expect(try await home.sandpiper("start", "--help").status == 0)
+                let resumed = try await home.sandpiper("resume", "still")
+                #expect(resumed.status == 0, "\(resumed.error)")
+                #expect(sandbox.currentLife().status == .running, "\(round)")
+                let later = try await home.exec("still", "sleep 0.5; cat /tmp/now; wc -l < /tmp/count; date +%s").lines
+                try #require(later.count == 3)
+                #expect(Int(later[0]).map { $0 >= ticks.count } == true, "\(later) \(ticks.count)")
+                #expect(Int(later[2]).map { abs($0 - time(nil)) < 30 } == true, "\(later)")
+            }
+            let log = try await home.sandpiper("logs", "--job", "1", "still").lines
+            #expect(log == (0..<log.count).map { "tick \($0 + 1)" })
+            let after = try await home.exec(
+                "still", "cat /proc/sys/kernel/random/boot_id /etc/machine-id; hostname; cat /file")
+            #expect(after.output == before.output + "content\n")
+            #expect(try await home.sandpiper("kill", "--job", "1", "still").status == 0)
+            #expect(try await home.exec("still", "sleep 0.1; ! pgrep -f 'tick'").status == 0)
+            try await home.remove("still")
+        }
+    }
+
+    @Test("a client waits while its sandbox is paused, and finds its process as it was")
+    func clients() async throws {
+        try await TestHome.with { home in
+            let sandbox = try await home.create("talk")
+            let outcome = try await home.sandpiper(
+                "exec", "talk", "--", "sh", "-c", "echo begun; sleep 1; echo middle; sleep 1; echo end; exit 7"
+            ) { client in
+                try await client.expectLine("begun")
+                #expect(try await home.sandpiper("pause", "talk").status == 0)
+                #expect(sandbox.currentLife().status == .paused && sandbox.isOwned)
+                #expect(!FileTree.exists(sandbox.engine))
+                #expect(try await home.sandpiper("resume", "talk").status == 0)
+                try await client.expectLine("middle")
+                #expect(try await home.sandpiper("pause", "--keep-memory", "talk").status == 0)
+                #expect(sandbox.currentLife().status == .paused && sandbox.isOwned)
+                #expect(try await home.sandpiper("resume", "talk").status == 0)
+                try await client.expectLine("end")
+            }
+            #expect(outcome.status == 7)
+            // When the client goes while it waits, its process goes with it.
+            _ = try await home.sandpiper("exec", "talk", "--", "sh", "-c", "echo begun; exec sleep 1000") { client in
+                try await client.expectLine("begun")
+                #expect(try await home.sandpiper("pause", "talk").status == 0)
+                client.signal(SIGKILL)
+            }
+            try await home.waitForProcesses()
+            #expect(sandbox.currentLife().status == .paused)
+            #expect(try await home.sandpiper("resume", "talk").status == 0)
+            #expect(try await home.exec("talk", "sleep 0.2; ! pgrep sleep").status == 0)
+            try await home.remove("talk")
+        }
+    }
+
+    @Test("an idle sandbox is paused and goes on with the next request")
+    func idle() async throws {
+        try await TestHome.with { home in
+            let sandbox = try await home.create(
+                "lazy", ["--idle-timeout", "1s", "--on-idle", "pause"])
+            #expect(try await home.exec("lazy", "echo kept > /dev/shm/x").status == 0)
+            for _ in 1...2 {
+                try await sandbox.wait(for: .paused)
+                try await home.waitForProcesses()
+                // Of many at once one wakes it, and all get what they want.
+                let outputs = try await withThrowingTaskGroup(of: Outcome.self) { group in
+                    for _ in 0..<4 { group.addTask { try await home.exec("lazy", "cat /dev/shm/x") } }
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }
+                for outcome in outputs { #expect(outcome.output == "kept\n", "\(outcome.error)") }
+            }
+            try await sandbox.wait(for: .paused)
+            try await home.waitForProcesses()
+            #expect(try await home.sandpiper("cp", "lazy:/etc/hostname", "-").status == 0)
+            try await home.remove("lazy")
+        }
+    }
+
+    @Test("a paused sandbox survives the host's restart and a move of its home")
+    func moved() async throws {
+        try await TestHome.with { home in
+            let sandbox = try await home.create("mover")
+            #expect(try await home.sandpiper("exec", "-d", "mover", "--", "sh", "-c", Self.counter).status == 0)
+            #expect(try await home.sandpiper("pause", "mover").status == 0)
+            try await home.waitForProcesses()
+            // As after a restart of the host: the engine's program is of no use any more.
+            let manifest = sandbox.frozen + "/manifest.json"
+            let text = String(decoding: try FileTree.read(manifest), as: UTF8.self)
+            #expect(text.contains(try HostClock.boot()))
+            try FileTree.writeAtomically(
+                Array(text.replacing(try HostClock.boot(), with: "00000000-0000-0000-0000-000000000000").utf8),
+                to: manifest)
+            let script = """
+                cp -a '\(home.path)' moved; rm -rf '\(home.path)/templates'; export SANDPIPER_HOME=$PWD/moved
+                sandpiper resume mover >resume.out 2>&1 </dev/null || cat resume.out
+                sleep 0.5; sandpiper exec mover -- sh -c 'pgrep -f tick >/dev/null && cat /tmp/now'
+                sandpiper pause mover >/dev/null && sandpiper resume mover > resume.out 2>&1 </dev/null
+                sandpiper exec mover -- cat /proc/sys/kernel/hostname
+                sandpiper rm -f mover >/dev/null
+                """
+            let moved = try await home.host(script)
+            #expect(moved.lines.count == 2 && moved.lines.last == "\(sandbox.id.description.prefix(12))", "\(moved)")
+            try await home.waitForProcesses()
+            try await home.remove("mover")
+        }
+    }
+
+    @Test("a paused sandbox can be stopped, started anew, and removed")
+    func ends() async throws {
+        try await TestHome.with { home in
+            let sandbox = try await home.create("ender")
+            #expect(try await home.exec("ender", "echo on disk > /file; sync; echo in memory > /dev/shm/x").status == 0)
+            #expect(try await home.sandpiper("pause", "ender").status == 0)
+            #expect(try await home.sandpiper("ls").output.contains("paused"))
+            #expect(try await home.sandpiper("stop", "ender").status == 0)
+            #expect(sandbox.currentLife().status == .stopped && !FileTree.exists(sandbox.frozen))
+            #expect(try await home.sandpiper("resume", "ender").error.contains("not paused"))
+            #expect(try await home.sandpiper("start", "ender").status == 0)
+            #expect(try await home.exec("ender", "cat /file; ls /dev/shm").output == "on disk\n")
+            #expect(try await home.sandpiper("pause", "ender").status == 0)
+            #expect(try await home.sandpiper("prune", "--sandboxes", "-f").output == "")
+            #expect(try await home.sandpiper("rm", "ender").status == 0)
+        }
+    }
+
+    @Test("whatever is killed, a sandbox is as it was or paused, and nothing is left")
+    func killed() async throws {
+        let rounds = getenv("SANDPIPER_LONG_TESTS") == nil ? 12 : 200
+        try await TestHome.with { home in
+            let sandbox = try await home.create("victim")
+            #expect(try await home.exec("victim", "echo kept > /dev/shm/x; echo kept > /file; sync").status == 0)
+            for round in 1...rounds {
+                // The command, at a random moment of it.
+                let delay = Double.random(in: 0...0.25)
+                let operation = ["pause", "resume", "snapshot create", "fork"][round % 4]
+                let script = "timeout -s KILL \(delay) sandpiper \(operation) victim >out 2>&1 </dev/null; true"
+                _ = try await home.host(script)
+                try await sandbox.wait { $0.status == .running || $0.status == .paused && !sandbox.isOwned }
+                if sandbox.currentLife().status == .paused {
+                    let resumed = try await home.sandpiper("resume", "victim")
+                    #expect(resumed.status == 0, "\(round): \(resumed.error)")
+                }
+                let found = try await home.exec("victim", "cat /dev/shm/x /file")
+                try #require(found.output == "kept\nkept\n", "\(round) \(operation): \(found.error)")
+            }
+            let others = try await home.sandpiper("ls", "-aq").lines.filter { !sandbox.id.description.hasPrefix($0) }
+            for other in others { #expect(try await home.sandpiper("rm", "-f", other).status == 0) }
+            for snapshot in try await home.sandpiper("snapshot", "ls", "-q").lines {
+                #expect(try await home.sandpiper("snapshot", "rm", snapshot).status == 0)
+            }
+            // The supervisor of a paused sandbox that waits for its client, and one that resumes.
+            #expect(try await home.sandpiper("pause", "victim").status == 0)
+            for _ in 1...3 {
+                let delay = Double.random(in: 0...0.1)
+                _ = try await home.host(
+                    """
+                    sandpiper resume victim >out 2>&1 </dev/null & sleep \(delay)
+                    pkill -KILL -f 'sandpiper-supervisor \(sandbox.id)'; wait; true
+                    """)
+                try await home.waitForProcesses()
+                let life = sandbox.currentLife()
+                if life.status == .paused {
+                    #expect(try await home.sandpiper("resume", "victim").status == 0)
+                    #expect(try await home.exec("victim", "cat /dev/shm/x").output == "kept\n")
+                    #expect(try await home.sandpiper("pause", "victim").status == 0)
+                } else {
+                    // It ran already, and was turned off.
+                    #expect(life.status == .crashed, "\(life)")
+                    #expect(try await home.sandpiper("start", "victim").status == 0)
+                    #expect(try await home.exec("victim", "cat /file; echo kept > /dev/shm/x").output == "kept\n")
+                    #expect(try await home.sandpiper("pause", "victim").status == 0)
+                }
+            }
+            try await home.remove("victim")
+        }
+    }
+}

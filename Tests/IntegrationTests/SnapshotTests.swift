@@ -1,0 +1,119 @@
+import Glibc
+import LinuxSystem
+import SandboxState
+import Testing
+
+/// Sandboxes that begin where others were.
+@Suite(.needsMachines) struct SnapshotTests {
+    private static let identity = """
+        hostname; cat /etc/machine-id /proc/sys/kernel/random/boot_id /sys/class/net/eth0/address; \
+        head -c 16 /dev/urandom | hexdump -v -e '1/1 "%02x"'; echo
+        """
+
+    @Test("a restored sandbox has the memory, the disk and the jobs of the other, and an identity of its own")
+    func restored() async throws {
+        try await TestHome.with { home in
+            let parent = try await home.create(
+                "parent", ["--label", "a=b"], command: ["sh", "-c", PauseTests.counter])
+            #expect(try await home.exec("parent", "echo disk > /file; echo memory > /dev/shm/x").status == 0)
+            let made = try await home.sandpiper("snapshot", "create", "parent", "first")
+            #expect(made.status == 0 && made.error.contains("stood still for"), "\(made.error)")
+            #expect(parent.currentLife().status == .running)
+            #expect(try await home.exec("parent", "echo changed > /file; echo changed > /dev/shm/x").status == 0)
+            #expect(try await home.sandpiper("snapshot", "create", "parent", "first").error.contains("in use"))
+
+            for name in ["one", "two"] {
+                let restored = try await home.sandpiper("restore", "--name", name, "first")
+                #expect(restored.status == 0, "\(restored.error)")
+            }
+            var identities: [[String]] = []
+            for name in ["parent", "one", "two"] {
+                let found = try await home.exec(name, Self.identity)
+                #expect(found.lines.count == 5, "\(found.output) \(found.error)")
+                identities.append(found.lines)
+            }
+            for place in 0..<5 { #expect(Set(identities.map { $0[place] }).count == 3, "\(identities)") }
+            #expect(try await home.exec("one", "cat /file /dev/shm/x").output == "disk\nmemory\n")
+            #expect(try await home.exec("parent", "cat /file /dev/shm/x").output == "changed\nchanged\n")
+            let ticks = try await home.sandpiper("logs", "one").lines
+            #expect(ticks == (0..<ticks.count).map { "tick \($0 + 1)" } && ticks.count > 1)
+            let inspected = try await home.sandpiper("inspect", "one").output
+            #expect(inspected.contains(#""a" : "b""#), "\(inspected)")
+            // The main process of each is its own.
+            #expect(try await home.sandpiper("kill", "-s", "TERM", "one").status == 0)
+            try await home.directory("one").wait(for: .stopped)
+            #expect(try home.directory("one").currentLife().exitStatus == 143)
+            #expect(try home.directory("two").currentLife().status == .running)
+
+            // What was restored can be written down in its turn, and does not need the first.
+            #expect(try await home.sandpiper("snapshot", "rm", "first").status == 0)
+            #expect(try await home.sandpiper("snapshot", "create", "two", "second").status == 0)
+            #expect(try await home.sandpiper("pause", "two").status == 0)
+            // A paused one can be written down too, and forked.
+            #expect(try await home.sandpiper("fork", "--name", "four", "two").status == 0)
+            #expect(try await home.sandpiper("restore", "--name", "three", "second").status == 0)
+            #expect(try await home.sandpiper("resume", "two").status == 0)
+            for name in ["two", "three", "four"] {
+                #expect(try await home.exec(name, "cat /file /dev/shm/x").output == "disk\nmemory\n")
+            }
+            #expect(try await home.sandpiper("snapshot", "rm", "second").status == 0)
+            for name in ["parent", "one", "two", "three", "four"] { try await home.remove(name) }
+        }
+    }
+
+    @Test("forks go on from a running sandbox, which goes on too")
+    func forks() async throws {
+        try await TestHome.with { home in
+            _ = try await home.create("origin")
+            #expect(try await home.exec("origin", "echo memory > /dev/shm/x").status == 0)
+            let forked = try await home.sandpiper("fork", "-n", "3", "--name", "child", "origin")
+            #expect(forked.status == 0 && forked.lines.count == 3, "\(forked.error)")
+            for name in ["child-1", "child-2", "child-3", "origin"] {
+                #expect(try await home.exec(name, "cat /dev/shm/x").output == "memory\n")
+            }
+            #expect(try await home.exec("child-1", "echo own > /dev/shm/x; cat /dev/shm/x").output == "own\n")
+            #expect(try await home.exec("child-2", "cat /dev/shm/x").output == "memory\n")
+            let grandchild = try await home.sandpiper("fork", "--name", "grandchild", "child-1")
+            #expect(grandchild.status == 0, "\(grandchild.error)")
+            #expect(try await home.exec("grandchild", "cat /dev/shm/x").output == "own\n")
+            #expect(try await home.sandpiper("snapshot", "ls", "-q").output == "")
+            for name in ["origin", "child-1", "child-2", "child-3", "grandchild"] { try await home.remove(name) }
+        }
+    }
+
+    @Test("what a client had started goes on in a fork, also the command of a run")
+    func foreground() async throws {
+        try await TestHome.with { home in
+            let script = "echo ready; while :; do date +%s.%N > /dev/shm/now; sleep 0.1; done"
+            let ended = try await home.sandpiper("run", "--name", "front", "busybox", "--", "sh", "-c", script) { run in
+                try await run.expectLine("ready")
+                let forked = try await home.sandpiper("fork", "--name", "behind", "front")
+                #expect(forked.status == 0, "\(forked.error)")
+                run.signal(SIGINT)
+            }
+            #expect(ended.status == 130)
+            let first = try await home.exec("behind", "cat /dev/shm/now")
+            let second = try await home.exec("behind", "sleep 0.5; cat /dev/shm/now")
+            #expect(first.status == 0 && first.output != second.output, "\(first) \(second)")
+            try await home.remove("behind")
+        }
+    }
+
+    @Test("a snapshot of the disk only starts anew, from a sandbox that runs or not")
+    func diskOnly() async throws {
+        try await TestHome.with { home in
+            _ = try await home.create("source")
+            #expect(try await home.exec("source", "echo unsynced > /file; echo memory > /dev/shm/x").status == 0)
+            #expect(try await home.sandpiper("snapshot", "create", "--disk-only", "source", "running").status == 0)
+            #expect(try await home.sandpiper("stop", "source").status == 0)
+            #expect(try await home.sandpiper("snapshot", "create", "source", "stopped").status == 0)
+            for snapshot in ["running", "stopped"] {
+                #expect(try await home.sandpiper("restore", "--name", "of-\(snapshot)", snapshot).status == 0)
+                #expect(try await home.exec("of-\(snapshot)", "cat /file; ls /dev/shm").output == "unsynced\n")
+                try await home.remove("of-\(snapshot)")
+                #expect(try await home.sandpiper("snapshot", "rm", snapshot).status == 0)
+            }
+            try await home.remove("source")
+        }
+    }
+}
