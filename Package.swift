@@ -188,7 +188,10 @@ let package = Package(
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
             name: "SupervisorTests",
-            dependencies: ["Control", "Engine", "LinuxSystem", "SandboxState", "Supervisor", agentProtocol] + nio,
+            dependencies: [
+                "Control", "Engine", "FrozenMachine", "LinuxSystem", "SandboxState", "Supervisor", "Template",
+                agentProtocol,
+            ] + nio,
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["ControlClient", "LinuxSystem", "SandboxState", "sandpiper"],

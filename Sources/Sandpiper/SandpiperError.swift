@@ -83,6 +83,8 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
     private init(state error: StateError) {
         switch error {
         case .nameInUse(let name, _): self = .nameInUse("\(name)")
+        case .snapshotNameInUse(let name, _): self = .nameInUse(name)
+        case .noSuchSnapshot: self = .refused("\(error)")
         case .noSuchSandbox(let name), .ambiguous(let name): self = .sandboxNotFound(name)
         case .isOwned(let id): self = .busy(sandbox: "\(id)")
         case .notInstalled: self = .notInstalled("\(error)")

@@ -56,13 +56,11 @@ public struct Supervisor: Sendable {
                 // A sandbox that goes on without its first client listens for others.
                 return record.endsWithClient ? .abandoned : nil
             }
-            if !record.endsWithClient {
-                tasks.addTask {
-                    do { try await listen() } catch is CancellationError { return nil } catch {
-                        return .failed("clients cannot be listened to: \(error)")
-                    }
-                    return nil
+            tasks.addTask {
+                do { try await listen() } catch is CancellationError { return nil } catch {
+                    return .failed("clients cannot be listened to: \(error)")
                 }
+                return nil
             }
             tasks.addTask { await keepRunning() }
             var ending = Ending.abandoned

@@ -49,7 +49,11 @@ struct SandpiperSupervisor {
             let directory = SandboxDirectory(id, in: home)
             let record = try RecordFile.read(SandboxRecord.self, from: directory.record)
             // Whoever reads what the first client prints must not wait for a sandbox that outlives it.
-            if !record.endsWithClient { dup2(try Descriptor(opening: "/dev/null", O_RDWR).rawValue, 2) }
+            if !record.endsWithClient {
+                let null = try Descriptor(opening: "/dev/null", O_RDWR)
+                // It is not closed before it was copied.
+                withExtendedLifetime(null) { _ = dup2(null.rawValue, 2) }
+            }
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             let supervisor = Supervisor(record, directory, in: home, on: group)
             let life = Task { await supervisor.run(client: control) }

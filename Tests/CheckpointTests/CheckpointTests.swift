@@ -70,7 +70,7 @@ import Testing
         }
 
         // A copy that is frozen again refers to what it has not changed, and goes on as well.
-        let (thawed, _, _) = try Self.thaw(path, checkpoint, kept, [program, try kept.reopened()])
+        let (thawed, waitingInput, _) = try Self.thaw(path, checkpoint, kept, [program, try kept.reopened()])
         defer { Spawned.end(thawed) }
         try Spawned.waitUntilAsleep(thawed)
         let second = scratch + "/second"
@@ -80,6 +80,7 @@ import Testing
             memory: .init(bounds: bounds, parts: [.init(length: 1 << 20, file: 1, offset: 0)]),
             sharing: [program, kept], to: secondFile)
         Spawned.end(thawed)
+        withExtendedLifetime(waitingInput) {}
         let (size, secondSize) = (FileTree.diskUsage(path), FileTree.diskUsage(second))
         #expect(secondSize < size / 2, "\(secondSize) of \(size)")
         try FileManager.default.copyItem(atPath: second, toPath: second + ".copy")

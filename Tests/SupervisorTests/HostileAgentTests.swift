@@ -6,7 +6,9 @@ import SandboxState
 import Testing
 
 @testable import Engine
+import FrozenMachine
 @testable import Supervisor
+@testable import Template
 
 /// An agent that does not keep to the protocol ends its sandbox, which is never announced without its confirmation.
 @Suite struct HostileAgentTests {
@@ -51,7 +53,7 @@ import Testing
         let machine = try FakeMachine()
         let supervisor = supervisor(sandbox)
         let life = Task {
-            await supervisor.run(machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
+            await supervisor.run(try machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
         }
         await supervisor.session.order(.stop(graceMilliseconds: 60_000, reason: "enough"))
         guard case .stopped("enough") = try await life.value else { return _ = Issue.record("it did not stop") }
@@ -65,7 +67,8 @@ import Testing
     }
 
     private func run(_ sandbox: TestSandbox, _ machine: FakeMachine) async throws -> Supervisor.Ending {
-        await supervisor(sandbox).run(machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
+        await supervisor(sandbox).run(
+            try machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
     }
 }
 
@@ -89,7 +92,15 @@ private final class FakeMachine: Machine {
         exit = AsyncStream.makeStream()
     }
 
-    var started: Supervisor.StartedMachine { .init(machine: self, diskIsFresh: false) }
+    var started: Supervisor.StartedMachine {
+        get throws {
+            let engine = EngineFinder.Engine(
+                binary: "/bin/true", firmware: "/bin/true", accelerator: .emulated, kvm: .missing)
+            return .init(
+                machine: self,
+                kind: .init(cpus: 1, fingerprint: try EngineFingerprint(engine), diskIsFresh: false))
+        }
+    }
 
     /// Ends the guest's side.
     func hangUp() { shutdown(guest.rawValue, Int32(SHUT_RDWR)) }
@@ -97,6 +108,9 @@ private final class FakeMachine: Machine {
     func pause() async throws(EngineError) {}
     func resume() async throws(EngineError) {}
     func freeze(to state: Descriptor) async throws(EngineError) {}
+    func capture(memory: Descriptor, engine: Descriptor?) async throws(EngineError) -> MachineCapture {
+        throw .specification("nothing to capture")
+    }
     func stop() async throws(EngineError) { exit.continuation.finish() }
     func kill() { exit.continuation.finish() }
 

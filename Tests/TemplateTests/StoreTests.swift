@@ -49,7 +49,7 @@ import Testing
         guard workshop.engine.accelerator == .emulated else { return }
         let path = workshop.path(try await workshop.template(), "manifest.json")
         let text = String(decoding: try FileTree.read(path), as: UTF8.self)
-        let boot = try TemplateBuilder.boot()
+        let boot = try HostClock.boot()
         #expect(text.contains(boot))
         let earlier = text.replacing(boot, with: String(boot.reversed()))
         try FileTree.writeAtomically(Array(earlier.utf8), to: path)

@@ -68,7 +68,8 @@ final class Workshop: Sendable {
         case .started:
             template = Template(
                 name: template.name, cpus: template.cpus, memory: template.memory, memoryFile: template.memoryFile,
-                freshDisk: template.freshDisk, state: template.state, engine: nil)
+                freshDisk: template.freshDisk, state: template.state, engine: nil,
+                fingerprint: template.fingerprint)
             let file = try Descriptor(opening: path, O_RDWR | O_CREAT | O_EXCL)
             guard ftruncate(file.rawValue, 64 << 20) == 0 else { throw SystemError("make", path) }
             try Self.run("/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", path)
