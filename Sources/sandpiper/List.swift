@@ -8,13 +8,13 @@ import TextLayout
 /// `sandpiper ls`: the sandboxes, and where they are in their lives.
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List sandboxes that run, or all.",
+        commandName: "ls", abstract: "List sandboxes that run or are paused, or all.",
         discussion: """
             Filters of one key are alternatives, those of different keys must all hold, and so must all labels. A filter \
             by status shows all that have it, running or not.
             """, aliases: ["ps"])
 
-    @Flag(name: .shortAndLong, help: "Those too that do not run.") var all = false
+    @Flag(name: .shortAndLong, help: "Those too that are neither running nor paused.") var all = false
     @Flag(name: .shortAndLong, help: "Print ids only.") var quiet = false
     @Option(help: SandboxFilter.help) var filter: [SandboxFilter] = []
     @Flag(help: "Print JSON.") var json = false
@@ -59,7 +59,7 @@ struct List: ParsableCommand {
     }
 
     private func isShown(_ entry: SandboxEntry) -> Bool {
-        let isInQuestion = all || entry.life.isOwned || filter.contains { $0.key == .status }
+        let isInQuestion = all || entry.life.isOwned || entry.life.status == .paused || filter.contains { $0.key == .status }
         return isInQuestion && filter.matches(entry)
     }
 }

@@ -61,7 +61,7 @@ struct Prune: ParsableCommand {
 
     /// Whether nobody owns the sandbox, and has not for as long as `--until` says.
     private func isUnused(_ entry: SandboxEntry, now: Int64) -> Bool {
-        guard !entry.life.isOwned else { return false }
+        guard !entry.life.isOwned, entry.life.status != .paused else { return false }
         let since = entry.life.ended ?? entry.life.started ?? entry.record.created
         return until.map { now &- since >= $0.milliseconds / 1000 } ?? true
     }

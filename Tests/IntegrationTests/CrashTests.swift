@@ -150,6 +150,13 @@ import Testing
 }
 
 extension TestHome {
+    /// Removes sandboxes, running or not, and waits until nothing of this home runs.
+    func remove(all names: [String], location: SourceLocation = #_sourceLocation) async throws {
+        let removed = try await sandpiper(["rm", "-f"] + names)
+        #expect(removed.status == 0, "\(removed.error)", sourceLocation: location)
+        try await waitForProcesses()
+    }
+
     /// Removes a sandbox, whatever it does.
     func remove(_ name: String, location: SourceLocation = #_sourceLocation) async throws {
         let removed = try await sandpiper("rm", "-f", name)
