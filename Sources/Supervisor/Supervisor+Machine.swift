@@ -17,7 +17,7 @@ extension Supervisor {
     private static let usualGrace: UInt32 = 2_000
 
     /// Runs one machine to its end.
-    func runMachine(restarts: Int) async -> Ending {
+    func runMachine(_ mounts: MountServers, restarts: Int) async -> Ending {
         await mark("supervisor started")
         do {
             let console = try ConsoleLog(path: directory.console)
@@ -25,7 +25,7 @@ extension Supervisor {
             await mark("engine started")
             // Whatever ends the tasks below ends the machine first, since one of them waits for it.
             let ending = await withTaskCancellationHandler {
-                await run(started, console, restarts: restarts)
+                await run(started, console, mounts, restarts: restarts)
             } onCancel: {
                 started.machine.kill()
             }
@@ -56,7 +56,7 @@ extension Supervisor {
     }
 
     /// Serves clients and agent of a machine until it ends.
-    func run(_ started: StartedMachine, _ console: ConsoleLog, restarts: Int) async -> Ending {
+    func run(_ started: StartedMachine, _ console: ConsoleLog, _ mounts: MountServers, restarts: Int) async -> Ending {
         let machine = started.machine
         return await withTaskGroup(of: Ending?.self) { tasks in
             // The end of the console is not the end of the machine: waitForExit tells that, and how.
@@ -69,7 +69,7 @@ extension Supervisor {
                 return nil
             }
             tasks.addTask {
-                do { try await serveAgent(started, console, restarts: restarts) } catch is CancellationError {
+                do { try await serveAgent(started, console, mounts, restarts: restarts) } catch is CancellationError {
                     return .abandoned
                 } catch { return .failed("\(error)") }
                 return nil
@@ -129,7 +129,7 @@ extension Supervisor {
     private func stop(_ machine: any Machine, _ grace: UInt32) async {
         await session.beginStopping()
         // What goes away with the machine needs no writing.
-        guard await session.isReachable, !record.removesItself || grace > 0 else { return }
+        guard await session.isReachable, !record.removesItself || grace > 0 || record.writesToHost else { return }
         note(SandboxLife(.stopping, supervisor: getpid()).with(directory))
         await session.shutDown(graceMilliseconds: grace)
         await withTaskGroup(of: Void.self) { tasks in
@@ -178,11 +178,24 @@ extension Supervisor {
 
     // MARK: The agent
 
-    private func serveAgent(_ started: StartedMachine, _ console: ConsoleLog, restarts: Int) async throws {
+    private func serveAgent(
+        _ started: StartedMachine, _ console: ConsoleLog, _ mounts: MountServers, restarts: Int
+    ) async throws {
         let machine = started.machine
         let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
-        try await FrameChannel.frames(machine.agentPort, on: group).executeThenClose { inbound, outbound in
+        let relay = mounts.relay
+        try await FrameChannel.frames(machine.agentPort, on: relay.loop, relay: relay).executeThenClose {
+            inbound, outbound in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
+                let (isConfigured, configured) = AsyncStream.makeStream(of: Void.self)
+                tasks.addTask {
+                    guard await isConfigured.first(where: { _ in true }) != nil else { throw CancellationError() }
+                    try await serve(mounts) {
+                        // Whoever hears that it is ready finds it written down.
+                        announce(restarts: restarts)
+                        await session.activate(queue, main: record.main)
+                    }
+                }
                 tasks.addTask {
                     for await frame in frames { try await outbound.write(frame) }
                 }
@@ -193,9 +206,7 @@ extension Supervisor {
                         try await configure(started, &received, outbound, console)
                         await mark("configured")
                         try await isKept
-                        // Whoever hears that it is ready finds it written down.
-                        announce(restarts: restarts)
-                        await session.activate(queue, main: record.main)
+                        configured.yield()
                         while let frame = try await received.next() { try await session.receive(frame) }
                         try await agentGone(console)
                     } catch let error as ProtocolError {
@@ -257,7 +268,7 @@ extension Supervisor {
             upperIsFresh: diskIsFresh,
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
-            },
+            } + MountPlan(record.mounts).configured,
             limits: .init(processes: record.limits.processes))
     }
 }

@@ -51,6 +51,24 @@ struct RootDirectory {
         return current
     }
 
+    /// Opens the file at a path, to mount on it; makes it, and the directories above it, when it is missing.
+    func makeFile(_ path: String) throws(AgentError) -> Descriptor {
+        let components = path.split(separator: "/")
+        _ = try makeDirectories("/" + components.dropLast().joined(separator: "/"))
+        if !exists(path) {
+            _ = Descriptor(
+                try AgentError.check("make the file \(path)") {
+                    agent_open_in_root(root.number, path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0o644, 0)
+                })
+        }
+        let file = try open(path, O_PATH)
+        var status = stat()
+        guard fstat(file.number, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+            throw .refused("cannot mount a file at \(path): there is a directory")
+        }
+        return file
+    }
+
     /// Opens a directory right below the root, where something of the system goes; what the image has there instead of
     /// a directory is replaced.
     func systemDirectory(_ name: String, mode: mode_t = 0o755) throws(AgentError) -> Descriptor {
