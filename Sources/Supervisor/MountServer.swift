@@ -34,7 +34,8 @@ struct MountServer: Sendable {
         let null = try Descriptor(opening: "/dev/null", O_RDWR)
         var arguments = [executable]
         if mount.readOnly { arguments.append("--read-only") }
-        if let limit { arguments += ["--limit", "\(limit)"] }
+        if let limit { arguments += ["--size-limit", "\(limit)"] }
+        arguments += ["--name", mount.target]
         let pid = try spawn(
             arguments, [(null, 0), (null, 1), (theirs, 3), (theirControl, 4), (root, 5), (null, 6)],
             inNewSession: true)

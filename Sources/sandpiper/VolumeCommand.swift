@@ -125,9 +125,8 @@ struct VolumeRemove: ParsableCommand {
             do {
                 try volume(name, in: home).remove()
                 print(name)
-            } catch StateError.noSuchVolume where force {
-                continue
             } catch let error as any FailureMessage {
+                if force, case StateError.noSuchVolume = error { continue }
                 complain(error.description)
                 failed = true
             }
@@ -155,7 +154,12 @@ struct VolumePrune: ParsableCommand {
         else { return }
         for volume in unused {
             // One that a sandbox has taken meanwhile stays.
-            do { try volume.remove() } catch StateError.volumeNamed { continue } catch StateError.noSuchVolume { continue }
+            do { try volume.remove() } catch {
+                switch error {
+                case .volumeNamed, .noSuchVolume: continue
+                default: throw error
+                }
+            }
             print(volume.name)
         }
     }
