@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "GuestFiles", targets: ["GuestFiles"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
+        .library(name: "MountServer", targets: ["MountServer"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
         .library(name: "Sandpiper", targets: ["Sandpiper"]),
@@ -58,6 +59,7 @@ let package = Package(
         .target(name: "Checkpoint", dependencies: ["CCheckpoint", "LinuxSystem"], swiftSettings: strict),
         .target(
             name: "Engine", dependencies: ["Checkpoint", "ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "MountServer", dependencies: ["CLinux", "LinuxSystem"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(
             name: "GuestFiles",
@@ -129,6 +131,9 @@ let package = Package(
                 argumentParser,
             ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
+        .executableTarget(
+            name: "sandpiper-mounts", dependencies: ["MountServer"], swiftSettings: strict,
+            linkerSettings: staticExecutable),
         .executableTarget(
             name: "sandpiper-image",
             dependencies: [
