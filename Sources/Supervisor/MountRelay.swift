@@ -50,16 +50,21 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
         /// What the server has said and the guest has no room for.
         var waiting = ByteBuffer()
         var needsFlush = false
+
+        var hasEnded: Bool { if case .ended = stage { true } else { false } }
     }
 
     private var lanes: [Int: Lane] = [:]
     private var agent: ChannelHandlerContext?
     private let tellLost: AsyncStream<Int>.Continuation
+    /// Whether everything that the guest wrote has arrived; told once, when the last mount is unmounted.
+    private let allEnded: EventLoopPromise<Void>
 
     /// A relay for servers that speak on these sockets, by the places of their mounts.
     init(_ sockets: [Int: Descriptor], on loop: any EventLoop) {
         self.loop = loop
         (lost, tellLost) = AsyncStream.makeStream()
+        allEnded = loop.makePromise()
         for (index, socket) in sockets { lanes[index] = Lane(socket: socket) }
     }
 
@@ -70,6 +75,9 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
     func place(_ mount: GuestMount, _ index: Int) async throws {
         try await loop.flatSubmit { [self] in start(mount, index) }.get()
     }
+
+    /// Returns when all mounts are unmounted, so that everything that was written has arrived, or their machine is gone.
+    func waitUntilUnmounted() async { try? await allEnded.futureResult.get() }
 
     /// Closes the servers' sockets.
     func close() async { try? await loop.submit { [self] in closeAll() }.get() }
@@ -173,6 +181,7 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
         case (.exited, .running), (.exited, .cutOff):
             lanes[index]?.stage = .ended
             lane.server?.close(promise: nil)
+            if lanes.values.allSatisfy(\.hasEnded) { allEnded.succeed() }
         default: throw .unexpected(frame.kind)
         }
     }
@@ -239,6 +248,7 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
             if case .placing(let placed) = lane.stage { placed.fail(Self.gone) }
             lane.server?.close(promise: nil)
         }
+        allEnded.succeed()
     }
 }
 

@@ -74,7 +74,7 @@ extension Supervisor {
                 } catch { return .failed("\(error)") }
                 return nil
             }
-            tasks.addTask { await obeyOrders(machine) }
+            tasks.addTask { await obeyOrders(machine, mounts) }
             tasks.addTask { await watchTime() }
             tasks.addTask {
                 // The guest's clock stands while the host sleeps.
@@ -108,17 +108,17 @@ extension Supervisor {
 
     // MARK: What ends a machine
 
-    private func obeyOrders(_ machine: any Machine) async -> Ending? {
+    private func obeyOrders(_ machine: any Machine, _ mounts: MountServers) async -> Ending? {
         for await order in await session.orders {
             switch order {
             case .kill:
                 await session.beginStopping()
                 return .stopped(reason: nil)
             case .stop(let grace, let reason):
-                await stop(machine, grace)
+                await stop(machine, mounts, grace)
                 return .stopped(reason: reason)
             case .mainEnded(let status, let reason):
-                await stop(machine, Self.usualGrace)
+                await stop(machine, mounts, Self.usualGrace)
                 return .mainEnded(status, reason: reason)
             }
         }
@@ -126,7 +126,7 @@ extension Supervisor {
     }
 
     /// Has the agent end all processes, write the disk and turn the machine off; returns when it has, or has not in time.
-    private func stop(_ machine: any Machine, _ grace: UInt32) async {
+    private func stop(_ machine: any Machine, _ mounts: MountServers, _ grace: UInt32) async {
         await session.beginStopping()
         // What goes away with the machine needs no writing.
         guard await session.isReachable, !record.removesItself || grace > 0 || record.writesToHost else { return }
@@ -134,6 +134,12 @@ extension Supervisor {
         await session.shutDown(graceMilliseconds: grace)
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { _ = await machine.waitForExit() }
+            tasks.addTask {
+                await mounts.relay.waitUntilUnmounted()
+                // What is left to be written goes away with the machine.
+                if record.removesItself && record.writesToHost { machine.kill() }
+                _ = await machine.waitForExit()
+            }
             tasks.addTask {
                 for await case .kill in await session.orders {
                     machine.kill()

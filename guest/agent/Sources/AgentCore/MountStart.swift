@@ -37,7 +37,7 @@ final class MountStart {
     private static func run(_ mount: GuestMount, _ device: Descriptor?, _ report: Descriptor) -> Never {
         var answer = [done]
         do throws(AgentError) {
-            try place(mount, device)
+            try place(mount, device, staysOnMount: false)
         } catch {
             answer = Array("\(error)".utf8.prefix(4000))
         }
@@ -45,12 +45,17 @@ final class MountStart {
         _exit(0)
     }
 
-    private static func place(_ mount: GuestMount, _ device: Descriptor?) throws(AgentError) {
+    /// Mounts.
+    /// - Parameter staysOnMount: whether to fail where the path leads into another mount, which never waits then.
+    static func place(_ mount: GuestMount, _ device: Descriptor?, staysOnMount: Bool) throws(AgentError) {
         // Modes are what the mount says.
-        umask(0)
+        let mask = umask(0)
+        defer { umask(mask) }
         let root = RootDirectory(try Descriptor.open("/", O_PATH | O_DIRECTORY))
         let target =
-            mount.kind == .file ? try root.makeFile(mount.target) : try root.makeDirectories(mount.target)
+            mount.kind == .file
+            ? try root.makeFile(mount.target, staysOnMount: staysOnMount)
+            : try root.makeDirectories(mount.target, staysOnMount: staysOnMount)
         var options = mount.options
         if let device {
             let kind = mount.kind == .file ? S_IFREG : S_IFDIR

@@ -5,7 +5,7 @@ import Glibc
 /// The file systems that the host serves, by their streams, from the mount to the unmount.
 ///
 /// The agent carries their messages but never looks at a path below one of them: it would wait for an answer that only it
-/// can deliver. What has to, mounting below another and unmounting, is done by children.
+/// can deliver. What has to, mounting below another mount and unmounting, is done by children.
 final class MountTable {
     private let loop: EventLoop
     private let port: HostPort
@@ -37,6 +37,9 @@ final class MountTable {
         do throws(AgentError) {
             let device =
                 mount.kind == .memory ? nil : try Descriptor.open("/dev/fuse", O_RDWR | O_NONBLOCK)
+            // Mostly the path leads through no other mount, and a child costs more than the mount.
+            let isPlaced: Void? = try? MountStart.place(mount, device, staysOnMount: true)
+            if isPlaced != nil { return serve(mount, device, stream) }
             let start = try MountStart(mount, device)
             starting[stream] = start
             try loop.watch(start.report, for: .input) { [self] _ in heard(stream) }
@@ -79,11 +82,13 @@ final class MountTable {
         if let failure = outcome {
             return port.send(.failed(stream: stream, StartFailure(.badRequest, failure)))
         }
+        serve(start.mount, start.device, stream)
+    }
+
+    private func serve(_ placed: GuestMount, _ device: Descriptor?, _ stream: UInt32) {
         port.send(.started(stream: stream, pid: UInt32(clamping: getpid())))
-        guard let device = start.device else {
-            return port.send(.exited(stream: stream, ExitStatus(.code(0))))
-        }
-        let mount = HostMount(stream: stream, target: start.mount.target, device)
+        guard let device else { return port.send(.exited(stream: stream, ExitStatus(.code(0)))) }
+        let mount = HostMount(stream: stream, target: placed.target, device)
         mounts[stream] = mount
         order.append(mount)
         do throws(AgentError) {
