@@ -32,6 +32,7 @@ test: build test-packages ## set up everything and run all tests
 .PHONY: test-kvm
 test-kvm: build kvm-packages ## run the main job on the KVM of an emulated machine
 	@Tests/KVM/run.sh --with $(release)/sandpiper --with $(release)/sandpiper-supervisor --with $(release)/sandpiper-image \
+	  --with $(release)/sandpiper-mounts \
 	  --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job
 
 .PHONY: bench

@@ -23,10 +23,12 @@ struct MountServer: Sendable {
     /// - Parameters:
     ///   - root: the directory or file, open as a place.
     ///   - limit: the most that may lie below it, in bytes.
+    ///   - owner: to whom the files of this process's user belong in the sandbox, when not to root.
     /// - Returns: the server, and the socket that carries the guest's requests.
     /// - Throws: `StateError`, `SystemError`.
     static func start(
-        _ mount: SandboxMount, root: Descriptor, isFile: Bool, limit: Int64?, _ installation: Installation
+        _ mount: SandboxMount, root: Descriptor, isFile: Bool, limit: Int64?, owner: (user: UInt32, group: UInt32)?,
+        _ installation: Installation
     ) throws -> (MountServer, Descriptor) {
         let executable = try installation.executable(program)
         let (requests, theirs) = try Descriptor.socketPair()
@@ -35,6 +37,7 @@ struct MountServer: Sendable {
         var arguments = [executable]
         if mount.readOnly { arguments.append("--read-only") }
         if let limit { arguments += ["--size-limit", "\(limit)"] }
+        if let owner { arguments += ["--guest-owner", "\(owner.user):\(owner.group)"] }
         arguments += ["--name", mount.target]
         let pid = try spawn(
             arguments, [(null, 0), (null, 1), (theirs, 3), (theirControl, 4), (root, 5), (null, 6)],

@@ -29,7 +29,7 @@ struct MountServers: Sendable {
                 guard let installation, let (root, limit) = try Self.root(of: mount, home) else { continue }
                 let isFile = try root.status().st_mode & S_IFMT == S_IFREG
                 let (server, socket) = try MountServer.start(
-                    mount, root: root, isFile: isFile, limit: limit, installation)
+                    mount, root: root, isFile: isFile, limit: limit, owner: Self.owner(record), installation)
                 (servers[index], sockets[index]) = (server, socket)
             }
         } catch {
@@ -39,6 +39,14 @@ struct MountServers: Sendable {
         }
         self.servers = servers
         relay = MountRelay(sockets, on: loop)
+    }
+
+    /// To whom files of this process's user belong in the sandbox: the user that its processes run as, when that is known by
+    /// number. Where root serves, every user of the sandbox has files of its own.
+    private static func owner(_ record: SandboxRecord) -> (user: UInt32, group: UInt32)? {
+        let parts = record.defaults.user.split(separator: ":", omittingEmptySubsequences: false).map { UInt32($0) }
+        guard geteuid() != 0, let user = parts.first ?? nil else { return nil }
+        return (user, parts.count > 1 ? parts[1] ?? 0 : 0)
     }
 
     /// The locks of the sandbox's volumes, each once.
