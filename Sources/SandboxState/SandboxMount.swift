@@ -43,9 +43,12 @@ public struct SandboxMount: Codable, Equatable, Sendable {
     ///   - path: relative ones begin at the working directory; symbolic links in it are followed now and not later.
     ///   - target: an absolute path in the sandbox.
     /// - Throws: ``StateError/badMount(_:)`` when there is no such directory or file.
-    public static func host(_ path: String, at target: String, readOnly: Bool = false) throws(StateError) -> SandboxMount {
+    public static func host(_ path: String, at target: String, readOnly: Bool = false) throws(StateError)
+        -> SandboxMount
+    {
         guard !path.isEmpty, !path.utf8.contains(0), let resolved = realpath(path, nil) else {
-            let reason = errno == ENOENT ? "there is no such directory or file on the host" : String(cString: strerror(errno))
+            let reason =
+                errno == ENOENT ? "there is no such directory or file on the host" : String(cString: strerror(errno))
             throw .badMount("cannot mount \(path) at \(target): \(path.isEmpty ? "name a path of the host" : reason)")
         }
         defer { free(resolved) }
@@ -117,7 +120,8 @@ public struct SandboxMount: Codable, Equatable, Sendable {
     /// The path without what means nothing.
     private static func checked(_ target: String) throws(StateError) -> String {
         guard target.hasPrefix("/") else {
-            throw .badMount("the mount target '\(target)' is not absolute: write a path of the sandbox that begins with /")
+            throw .badMount(
+                "the mount target '\(target)' is not absolute: write a path of the sandbox that begins with /")
         }
         let components = target.split(separator: "/").filter { $0 != "." }
         guard !components.contains(".."), !target.utf8.contains(0), target.utf8.count < 4096 else {

@@ -16,7 +16,8 @@ public struct VolumeName: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
 }
 
@@ -113,7 +114,9 @@ public struct Volume: Sendable {
                 try FileTree.makeDirectory(draft + "/data", mode: 0o755)
             }
             // The umask does not count for what a sandbox sees.
-            guard chmod(draft + "/data", 0o755) == 0 else { throw StateError.system(SystemError("set the mode of", draft)) }
+            guard chmod(draft + "/data", 0o755) == 0 else {
+                throw StateError.system(SystemError("set the mode of", draft))
+            }
             try RecordFile.write(record, to: draft + "/volume.json", durable: true)
             try system { () throws(SystemError) in
                 try FileTree.rename(draft, to: path)

@@ -68,7 +68,9 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
         case .inputClosed: "the process takes no more input"
         case .volumeNotFound(let name): "there is no volume '\(name.excerpt())'"
         case .volumeExists(let name): "there is a volume '\(name)' already"
-        case .volumeInUse(let reason), .invalidArgument(let reason), .refused(let reason), .notInstalled(let reason), .system(let reason): reason
+        case .volumeInUse(let reason), .invalidArgument(let reason), .refused(let reason), .notInstalled(let reason),
+            .system(let reason):
+            reason
         }
     }
 

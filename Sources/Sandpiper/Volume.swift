@@ -56,7 +56,9 @@ public struct Volume: Sendable, Hashable {
     public static func all(on host: SandboxHost = SandboxHost()) async throws -> [Volume] {
         try await blocking {
             // One that vanishes meanwhile was removed.
-            try SandboxState.Volume.all(in: host.resolvedHome()).compactMap { (try? $0.record).map { Volume($0, host) } }
+            try SandboxState.Volume.all(in: host.resolvedHome()).compactMap {
+                (try? $0.record).map { Volume($0, host) }
+            }
         }
     }
 

@@ -42,7 +42,8 @@ extension Supervisor {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for index in stage {
                 tasks.addTask {
-                    do { try await mounts.relay.place(mounts.guestMount(index), index) } catch let error as StartFailure {
+                    do { try await mounts.relay.place(mounts.guestMount(index), index) } catch let error as StartFailure
+                    {
                         throw SupervisorError.mount(mounts.mounts[index], reason: error.detail)
                     }
                 }

@@ -122,7 +122,9 @@ final class Rehearsal: Sendable {
             let frame = try nextFrame()
             let message = try GuestMessage(frame)
             guard frame.stream == RehearsedMount.stream else { return message }
-            if case .failed(_, let failure) = message { throw Failure("nothing can be mounted: \(failure.detail.printable)") }
+            if case .failed(_, let failure) = message {
+                throw Failure("nothing can be mounted: \(failure.detail.printable)")
+            }
             for answer in mounted.receive(message) { try send(answer) }
             return nil
         }

@@ -31,7 +31,8 @@ struct SandboxOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "Show a directory or file of the host, or a volume, at a path of the sandbox.", valueName: "host:guest[:ro]"))
+            "Show a directory or file of the host, or a volume, at a path of the sandbox.", valueName: "host:guest[:ro]"
+        ))
     var volume: [String] = []
     @Option(
         help: ArgumentHelp("Mount memory at a path of the sandbox, perhaps with a limit.", valueName: "guest[:size]"))

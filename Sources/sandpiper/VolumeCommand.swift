@@ -150,7 +150,9 @@ struct VolumePrune: ParsableCommand {
         let unused = try Volume.all(in: home).filter { users[$0.name.description] == nil }
         guard !unused.isEmpty else { return }
         let count = "\(unused.count) volume\(unused.count == 1 ? "" : "s")"
-        guard try force || Confirmation.isGiven("Remove \(count) and all the files in \(unused.count == 1 ? "it" : "them")?")
+        guard
+            try force
+                || Confirmation.isGiven("Remove \(count) and all the files in \(unused.count == 1 ? "it" : "them")?")
         else { return }
         for volume in unused {
             // One that a sandbox has taken meanwhile stays.

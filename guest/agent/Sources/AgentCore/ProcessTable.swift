@@ -64,7 +64,9 @@ final class ProcessTable {
     func start(_ specification: ProcessSpecification, as stream: UInt32) {
         do throws(StartFailure) {
             guard !isClosing else { throw StartFailure(.noResources, "the machine is shutting down") }
-            guard streams[stream] == nil, !mounts.uses(stream) else { throw StartFailure(.badRequest, "stream \(stream) is in use") }
+            guard streams[stream] == nil, !mounts.uses(stream) else {
+                throw StartFailure(.badRequest, "stream \(stream) is in use")
+            }
             if specification.builtin == .mount { return try mounts.start(specification, as: stream) }
             let process = try launch(specification, as: stream)
             streams[stream] = process
