@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import LinuxSystem
 
@@ -26,10 +25,7 @@ public enum MountProcess {
             let options = try MountOptions(arguments: arguments)
             let root = Descriptor(owning: InheritedDescriptor.root)
             let standing = try ServerWall.raise(root: root, readOnly: options.readOnly)
-            var state: [UInt8] = []
-            if linux_fcntl(InheritedDescriptor.state, F_GETFD, 0) >= 0 {
-                state = try Descriptor(owning: InheritedDescriptor.state).readAll(limit: SavedState.longest)
-            }
+            var state = try Descriptor(owning: InheritedDescriptor.state).readAll(limit: SavedState.longest)
             let server = try MountServer(
                 stream: InheritedDescriptor.stream, control: InheritedDescriptor.control, root: root.rawValue, options,
                 mostOpen: standing.mostOpen, state: state)
