@@ -188,6 +188,12 @@ let package = Package(
                 "GuestFiles", "LinuxSystem", .product(name: "FileServer", package: "agent"), fileProtocol, treeArchive,
             ],
             swiftSettings: strict),
+        // Mounts what a server serves, as a sandbox does; no Swift, so that it costs the tests nothing.
+        .executableTarget(name: "mount-pump", path: "Tests/MountPump"),
+        .testTarget(
+            name: "MountServerTests",
+            dependencies: ["CLinux", "LinuxSystem", "MountServer", "mount-pump", "sandpiper-mounts"],
+            swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(
             name: "SupervisorTests",

@@ -30,9 +30,10 @@ final class MountServer {
     ) throws(ServerFailure) {
         self.stream = stream
         self.control = control
+        umask(0)
         out = OutgoingMessages()
         do throws(ErrorNumber) {
-            service = try MountService(root: root, options, out: out, mostOpen: mostOpen)
+            service = try MountService(root: root, options, out: out, mostOpen: mostOpen, umask: 0)
         } catch {
             throw ServerFailure("serve \(options.name)", error.code)
         }

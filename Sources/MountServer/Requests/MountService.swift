@@ -15,7 +15,7 @@ final class MountService {
     /// What the guest's kernel and the server agreed upon; `nil` before INIT.
     var negotiated: Negotiated?
     /// The umask of this process.
-    private var umask: UInt32 = 0
+    private var umask: UInt32
     let rootDevice: UInt64
 
     /// What came of INIT.
@@ -25,8 +25,13 @@ final class MountService {
     }
 
     /// Serves what `root` names; it must stay open.
+    /// - Parameter mostOpen: how many descriptors it may have open.
+    /// - Parameter umask: that of this process, which it changes as requests need.
     /// - Throws: ``ErrorNumber``: what is served can only be a directory or a regular file.
-    init(root: Int32, _ options: MountOptions, out: OutgoingMessages, mostOpen: Int) throws(ErrorNumber) {
+    init(
+        root: Int32, _ options: MountOptions, out: OutgoingMessages, mostOpen: Int, umask: UInt32
+    ) throws(ErrorNumber) {
+        self.umask = umask
         var status = linux_file_status()
         try check(linux_file_status_at(root, "", &status))
         let kind = status.mode & FileKind.mask
@@ -39,7 +44,6 @@ final class MountService {
         tree = ServedTree(
             nodes: NodeTable(root: status, descriptor: root, mostDirectories: min(max(mostOpen / 4, 8), 4096)))
         handles = HandleTable(most: max(mostOpen - mostOpen / 4 - 16, 8))
-        _ = Glibc.umask(0)
         if let limit = options.sizeLimit {
             var account = SpaceAccount(limit: limit)
             account.count(root)
