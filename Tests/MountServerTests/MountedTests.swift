@@ -6,9 +6,9 @@ import Testing
 @Suite(
     "A mounted directory", .enabled(if: Mounted.isPossible, "needs root, /dev/fuse and a mount namespace"), .serialized)
 struct MountedTests {
-    @Test("behaves as programs expect")
-    func behaviour() async throws {
-        try await Mounted.run("behaviour.py", "MOUNT", "PLAIN")
+    @Test("behaves as programs expect", arguments: [false, true])
+    func behaviour(byOrdinaryUser: Bool) async throws {
+        try await Mounted.run("behaviour.py", "MOUNT", "PLAIN", byOrdinaryUser: byOrdinaryUser)
     }
 
     @Test("random operations on a file do what a model in memory says", arguments: [1, 2, 3, 4])
@@ -17,14 +17,19 @@ struct MountedTests {
         try await Mounted.run("random_operations.py", "MOUNT/file", count, "\(seed)")
     }
 
-    @Test("holds git repositories that git finds sound")
-    func git() async throws { try await Mounted.run("git.sh", "MOUNT") }
+    @Test("holds git repositories that git finds sound", arguments: [false, true])
+    func git(byOrdinaryUser: Bool) async throws {
+        try await Mounted.run("git.sh", "MOUNT", byOrdinaryUser: byOrdinaryUser)
+    }
 
     @Test("holds databases that are written by two processes, and survive one that is killed in the middle")
     func sqlite() async throws { try await Mounted.run("sqlite.py", "MOUNT") }
 
-    @Test("takes and gives all that tar can hold")
-    func archive() async throws { try await Mounted.run("archive.sh", "A", "MOUNT", "B") }
+    @Test("takes and gives all that tar can hold", arguments: [false, true])
+    func archive(byOrdinaryUser: Bool) async throws {
+        try await Mounted.run(
+            "archive.sh", "A", "MOUNT", "B", byOrdinaryUser: byOrdinaryUser)
+    }
 
     @Test("holds a hundred thousand files")
     func manyFiles() async throws { try await Mounted.run("many_files.py", "MOUNT", "100000") }
@@ -59,8 +64,10 @@ struct MountedTests {
             "one_file.py", "MOUNT", "PLAIN", before: "rmdir PLAIN MOUNT; echo content > PLAIN; touch MOUNT")
     }
 
-    @Test("is served by a process that has given up all that it does not need")
-    func wall() async throws { try await Mounted.run("wall.py", "MOUNT") }
+    @Test("is served by a process that has given up all that it does not need", arguments: [false, true])
+    func wall(byOrdinaryUser: Bool) async throws {
+        try await Mounted.run("wall.py", "MOUNT", byOrdinaryUser: byOrdinaryUser)
+    }
 }
 
 /// Runs scripts on a mount.
@@ -77,8 +84,10 @@ enum Mounted {
     ///
     /// In all arguments `PLAIN` stands for the directory, `MOUNT` for where it is mounted, `A` and `B` for directories
     /// beside it, and `CONTROL` for the pump's socket.
+    /// - Parameter byOrdinaryUser: whether the server runs as a user without privileges, who owns the directory.
     static func run(
-        _ script: String, _ arguments: String..., options: [String] = [], pump: [String] = [], before: String = "true"
+        _ script: String, _ arguments: String..., options: [String] = [], pump: [String] = [], before: String = "true",
+        byOrdinaryUser: Bool = false
     ) async throws {
         let base = try TestDirectory()
         func placed(_ text: String) -> String {
@@ -92,7 +101,13 @@ enum Mounted {
                 separator: " "))
         let interpreter = script.hasSuffix(".py") ? ["python3", "-B"] : ["bash"]
         let pump = [try TestProgram.path("mount-pump")] + pump.map(placed)
-        let server = [try TestProgram.path("sandpiper-mounts")] + options
+        var server = [try TestProgram.path("sandpiper-mounts")] + options
+        if byOrdinaryUser {
+            // That user may not be able to reach what was built.
+            try await shell("cp \(server[0]) \(base.path)/server; chown 61234:61234 \(placed("PLAIN"))")
+            server[0] = "\(base.path)/server"
+            server = ["/usr/bin/setpriv", "--reuid=61234", "--regid=61234", "--clear-groups"] + server
+        }
         let command = interpreter + ["\(scripts)/\(script)"] + arguments.map(placed)
         let line = pump + server + ["--", placed("PLAIN"), placed("MOUNT")] + command
         try await shell("exec timeout --kill-after=5 540 " + line.map { "'\($0)'" }.joined(separator: " "))

@@ -70,7 +70,11 @@ final class MountService {
             }
             mark = out.begin(header.unique)
             do throws(ErrorNumber) {
-                try carryOut(request, header)
+                do throws(ErrorNumber) { try carryOut(request, header) } catch {
+                    guard error.code == EACCES, mayOverride(header) else { throw error }
+                    out.empty(mark)
+                    try carryOutWithRights(request, header)
+                }
                 out.finish(mark)
             } catch {
                 out.finish(mark, error: error.code)
@@ -84,7 +88,7 @@ final class MountService {
         }
     }
 
-    private func carryOut(_ request: FuseRequest, _ header: RequestHeader) throws(ErrorNumber) {
+    func carryOut(_ request: FuseRequest, _ header: RequestHeader) throws(ErrorNumber) {
         if case .initialize(let major, let minor, let readAhead, let features) = request {
             return try initialize(major: major, minor: minor, readAhead: readAhead, features: features)
         }
