@@ -20,6 +20,7 @@ let package = Package(
     name: "sandpiper",
     products: [
         // For the package of the fuzzers.
+        .library(name: "CLinux", targets: ["CLinux"]),
         .library(name: "Compression", targets: ["Compression"]),
         .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
@@ -27,7 +28,6 @@ let package = Package(
         .library(name: "GuestFiles", targets: ["GuestFiles"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
-        .library(name: "MountServer", targets: ["MountServer"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
         .library(name: "Sandpiper", targets: ["Sandpiper"]),

@@ -51,6 +51,11 @@ final class MountService {
         }
     }
 
+    deinit {
+        handles.closeAll()
+        tree.nodes.directories.closeAll()
+    }
+
     /// Carries out one complete message and writes the reply, if there is to be one.
     /// - Throws: `EPROTO` when the message has no header, so that nobody can be answered.
     func handle(_ message: UnsafeRawBufferPointer) throws(ErrorNumber) {
