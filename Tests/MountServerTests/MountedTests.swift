@@ -70,14 +70,25 @@ struct MountedTests {
     }
 }
 
+@Suite("The process that serves a mount")
+struct ServerProcessTests {
+    @Test("ends with its parent, and not with a thread of its parent", .enabled(if: Mounted.hasPython))
+    func orphan() async throws {
+        let directory = try TestDirectory()
+        try await Mounted.shell(
+            "python3 -B \(Mounted.scripts)/orphan.py \(try TestProgram.path("sandpiper-mounts")) \(directory.path)")
+    }
+}
+
 /// Runs scripts on a mount.
 enum Mounted {
-    static let isPossible =
-        geteuid() == 0 && access("/dev/fuse", R_OK | W_OK) == 0 && access("/usr/bin/python3", X_OK) == 0
+    static let isPossible = geteuid() == 0 && access("/dev/fuse", R_OK | W_OK) == 0 && hasPython
+    /// Whether the scripts can be run, and be read.
+    static let hasPython = access("/usr/bin/python3", X_OK) == 0 && access(scripts, R_OK) == 0
     /// Whether tests may take minutes.
     static let isLong = getenv("SANDPIPER_LONG_TESTS") != nil
 
-    private static let scripts =
+    static let scripts =
         "/" + (#filePath.split(separator: "/").dropLast(2) + ["MountScripts"]).joined(separator: "/")
 
     /// Serves a directory, mounts it and runs a script.
@@ -114,7 +125,7 @@ enum Mounted {
     }
 
     /// Runs a line of the shell on a thread of its own, and throws what it prints when it fails.
-    private static func shell(_ line: String) async throws {
+    static func shell(_ line: String) async throws {
         let (status, text) = try await DedicatedThread.value {
             guard let pipe = popen("exec 2>&1; PATH=/usr/bin:$PATH; \(line)", "r") else {
                 return (Int32(-1), "no shell")

@@ -93,6 +93,8 @@ extension MountService {
         let node: Node
         do throws(ErrorNumber) {
             try check(linux_file_status_at(descriptor, "", &status))
+            // It may have been replaced since it was looked at.
+            guard status.mode & FileKind.mask == FileKind.file else { throw ErrorNumber(ENXIO) }
             node = try tree.nodes.node(of: status, name, in: parent)
             if !isNew && flags & O_TRUNC != 0 {
                 try truncate(node, descriptor, access)

@@ -186,6 +186,9 @@ final class MountService {
     /// Throws `EROFS` where nothing may be changed.
     func requireWritable() throws(ErrorNumber) { if options.readOnly { throw ErrorNumber(EROFS) } }
 
+    /// Whether the guest may keep lists of names, and that a name is not there: only where nothing changes.
+    var mayKeep: Bool { options.readOnly && options.cacheSeconds > 1 }
+
     /// Takes up the umask of a request, so that the host's kernel applies it or, where a directory has default access
     /// lists, those.
     func setUmask(_ mask: UInt32) {
