@@ -20,6 +20,7 @@ let package = Package(
     name: "sandpiper",
     products: [
         // For the package of the fuzzers.
+        .library(name: "CLinux", targets: ["CLinux"]),
         .library(name: "Compression", targets: ["Compression"]),
         .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
@@ -27,7 +28,6 @@ let package = Package(
         .library(name: "GuestFiles", targets: ["GuestFiles"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
-        .library(name: "MountServer", targets: ["MountServer"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
         .library(name: "Sandpiper", targets: ["Sandpiper"]),
@@ -187,6 +187,12 @@ let package = Package(
             dependencies: [
                 "GuestFiles", "LinuxSystem", .product(name: "FileServer", package: "agent"), fileProtocol, treeArchive,
             ],
+            swiftSettings: strict),
+        // Mounts what a server serves, as a sandbox does; no Swift, so that it costs the tests nothing.
+        .executableTarget(name: "mount-pump", path: "Tests/MountPump"),
+        .testTarget(
+            name: "MountServerTests",
+            dependencies: ["CLinux", "LinuxSystem", "MountServer", "mount-pump", "sandpiper-mounts"],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(

@@ -68,7 +68,8 @@ ssize_t linux_directory_entries(int directory, void *buffer, size_t count) {
 }
 
 int linux_rename(int from_directory, const char *from, int to_directory, const char *to, unsigned int flags) {
-    return renameat2(from_directory, from, to_directory, to, flags);
+    // Not the C library's, which without flags makes another call.
+    return (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, flags);
 }
 
 int linux_set_times(int descriptor, int64_t accessed, uint32_t accessed_nanoseconds, int64_t modified,

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import LinuxSystem
 
@@ -16,7 +15,7 @@ public enum MountProcess {
         public static let state: Int32 = 6
     }
 
-    /// Serves until the stream ends.
+    /// Serves until the stream or the parent ends.
     /// - Parameter arguments: the command line without the program's name; see ``MountOptions``.
     /// - Returns: the process's exit code.
     public static func run(_ arguments: some Sequence<String>) -> Int32 {
@@ -25,18 +24,19 @@ public enum MountProcess {
         do {
             let options = try MountOptions(arguments: arguments)
             let root = Descriptor(owning: InheritedDescriptor.root)
+            // Not by a signal, which would come with the end of the parent's thread.
+            let parent = try? Descriptor.process(getppid())
             let standing = try ServerWall.raise(root: root, readOnly: options.readOnly)
-            var state: [UInt8] = []
-            if linux_fcntl(InheritedDescriptor.state, F_GETFD, 0) >= 0 {
-                state = try Descriptor(owning: InheritedDescriptor.state).readAll(limit: SavedState.longest)
-            }
+            var state = try Descriptor(owning: InheritedDescriptor.state).readAll(limit: SavedState.longest)
             let server = try MountServer(
-                stream: InheritedDescriptor.stream, control: InheritedDescriptor.control, root: root.rawValue, options,
+                stream: InheritedDescriptor.stream, control: InheritedDescriptor.control,
+                parent: parent?.rawValue ?? -1, root: root.rawValue, options,
                 mostOpen: standing.mostOpen, state: state)
             state = []
             let missing = standing.missing.map { " " + $0 }.joined()
             ControlSocket.send("ready\(missing)", on: InheritedDescriptor.control)
             try server.run()
+            withExtendedLifetime((root, parent)) {}
             return 0
         } catch {
             ControlSocket.send("failed \(error)", on: InheritedDescriptor.control)

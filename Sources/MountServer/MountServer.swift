@@ -9,11 +9,14 @@ import LinuxSystem
 final class MountServer {
     private let stream: Int32
     private let control: Int32
+    private let parent: Int32
     private let service: MountService
     private let input: IncomingMessages
     private let out: OutgoingMessages
     private var bytesWritten: UInt64
     private var controlIsOpen = true
+    /// The stream, orders and the parent.
+    private var waits: [pollfd]
 
     /// While so many bytes wait to be sent, nothing more is carried out.
     private static let mostPending = KernelProtocol.mostContent
@@ -24,15 +27,20 @@ final class MountServer {
 
     /// - Parameter stream: a connected stream socket for messages.
     /// - Parameter control: a connected socket for orders, which keeps their bounds.
+    /// - Parameter parent: a descriptor of the process with whose end serving ends too, or -1.
     /// - Parameter state: what an earlier server knew.
     init(
-        stream: Int32, control: Int32, root: Int32, _ options: MountOptions, mostOpen: Int, state: [UInt8]
+        stream: Int32, control: Int32, parent: Int32, root: Int32, _ options: MountOptions, mostOpen: Int,
+        state: [UInt8]
     ) throws(ServerFailure) {
         self.stream = stream
         self.control = control
+        self.parent = parent
+        umask(0)
+        waits = [stream, control, parent].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         out = OutgoingMessages()
         do throws(ErrorNumber) {
-            service = try MountService(root: root, options, out: out, mostOpen: mostOpen)
+            service = try MountService(root: root, options, out: out, mostOpen: mostOpen, umask: 0)
         } catch {
             throw ServerFailure("serve \(options.name)", error.code)
         }
@@ -54,7 +62,7 @@ final class MountServer {
         }
     }
 
-    /// Serves until the stream ends.
+    /// Serves until the stream or the parent ends.
     func run() throws(ServerFailure) {
         do throws(ErrorNumber) {
             while try serveOnce() {}
@@ -68,14 +76,15 @@ final class MountServer {
     /// - Returns: whether the stream is still open.
     private func serveOnce() throws(ErrorNumber) -> Bool {
         try carryOut()
-        var waits = [pollfd(fd: stream, events: 0, revents: 0), pollfd(fd: -1, events: Int16(POLLIN), revents: 0)]
+        waits[0].events = 0
         if !out.pending.isEmpty { waits[0].events |= Int16(POLLOUT) }
         if out.pending.count < Self.mostPending && input.hasRoom { waits[0].events |= Int16(POLLIN) }
-        if controlIsOpen { waits[1].fd = control }
-        guard poll(&waits, 2, -1) >= 0 else {
+        waits[1].fd = controlIsOpen ? control : -1
+        guard poll(&waits, nfds_t(waits.count), -1) >= 0 else {
             if errno == EINTR { return true }
             throw ErrorNumber(errno)
         }
+        if waits[2].revents != 0 { return false }
         if waits[1].revents != 0 { try obey() }
         if waits[0].revents & Int16(POLLIN) != 0 { return try input.receive(from: stream) != .end }
         if waits[0].revents & Int16(POLLHUP | POLLERR) != 0, waits[0].events & Int16(POLLIN) != 0 { return false }

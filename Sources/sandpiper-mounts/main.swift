@@ -22,10 +22,11 @@
 // It says `ready`, followed by the walls that this host lacks (`files`: no Landlock), or `failed <one line>` on 4. The
 // order `save`, with a descriptor of a file open for writing, is answered with `saved <bytes>` or `failed <one line>`: the
 // file then has the state, and so many bytes have been sent on 3 since the first server began. What was sent to the
-// server before the order is carried out or part of the state; nothing should be sent between the order and the answer.
-// It goes on serving afterwards.
+// server before the order is carried out or part of the state; nothing may be sent between the order and the answer. It
+// goes on serving afterwards; whoever replaces it by one that reads the state drops what it sends on 3 beyond those
+// bytes, since the other sends that once more.
 //
-// The process ends with 0 when 3 ends, with 1 when it cannot serve or what comes is no message, and dies with its parent.
+// The process ends with 0 when 3 or its parent ends, with 1 when it cannot serve or what comes is no message.
 import Glibc
 import MountServer
 

@@ -32,11 +32,15 @@ static char **server_arguments;
 static int served, device, state = -1, control = -1;
 static pid_t server;
 
-// Guarded by the lock: the stream to the server, -1 while there is none; and how much has come from all servers so far.
+// Guarded by the lock: the stream to the server, -1 while there is none; how much was taken from all servers so far, how
+// much of that is with the kernel, and how much is taken at most: what a server sends after its state was saved is sent
+// once more by the next.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int stream = -1;
-static uint64_t received;
+static uint64_t taken, received, limit = UINT64_MAX;
+// Whether requests wait, since the server that would get them is about to be replaced.
+static int is_paused;
 
 static void fail(const char *attempt) {
     fprintf(stderr, "mount-pump: %s: %s\n", attempt, strerror(errno));
@@ -85,6 +89,8 @@ static int start_server(char *answer, size_t size) {
     }
     pthread_mutex_lock(&lock);
     stream = streams[0];
+    limit = UINT64_MAX;
+    is_paused = 0;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     return 0;
@@ -98,7 +104,7 @@ static void *pump_requests(void *unused) {
         if (count < 0 && (errno == EINTR || errno == ENOENT || errno == EAGAIN)) continue;
         if (count <= 0) return NULL;
         pthread_mutex_lock(&lock);
-        while (stream < 0) pthread_cond_wait(&changed, &lock);
+        while (stream < 0 || is_paused) pthread_cond_wait(&changed, &lock);
         // A server that ends meanwhile takes the mount with it; the command then gets errors.
         write_all(stream, buffer, (size_t)count);
         pthread_mutex_unlock(&lock);
@@ -121,26 +127,31 @@ static void *pump_replies(void *unused) {
             last = from;
             continue;
         }
+        pthread_mutex_lock(&lock);
+        if (from != stream) count = 0;
+        if ((uint64_t)count > limit - taken) count = (ssize_t)(limit - taken);
+        taken += (uint64_t)count;
+        pthread_mutex_unlock(&lock);
         filled += (size_t)count;
-        size_t taken = 0;
+        size_t done = 0;
         uint32_t length;
-        while (filled - taken >= sizeof length) {
-            memcpy(&length, buffer + taken, sizeof length);
+        while (filled - done >= sizeof length) {
+            memcpy(&length, buffer + done, sizeof length);
             if (length < 16 || length > buffer_size) {
                 fprintf(stderr, "mount-pump: a reply of %u bytes\n", length);
                 exit(125);
             }
-            if (filled - taken < length) break;
+            if (filled - done < length) break;
             // The kernel refuses answers to requests that were given up meanwhile, and news of what it does not know.
-            ssize_t written = write(device, buffer + taken, length);
+            ssize_t written = write(device, buffer + done, length);
             if (written < 0 && errno != ENOENT && errno != EINTR && errno != ENOTDIR && errno != ENODEV)
                 fprintf(stderr, "mount-pump: a reply of %u bytes: %s\n", length, strerror(errno));
-            taken += length;
+            done += length;
         }
-        memmove(buffer, buffer + taken, filled - taken);
-        filled -= taken;
+        memmove(buffer, buffer + done, filled - done);
+        filled -= done;
         pthread_mutex_lock(&lock);
-        received += (uint64_t)count;
+        received = taken;
         pthread_cond_broadcast(&changed);
         pthread_mutex_unlock(&lock);
     }
@@ -164,6 +175,8 @@ static void save(char *answer, size_t size) {
     answer[count > 0 ? count : 0] = 0;
     uint64_t sent;
     if (sscanf(answer, "saved %lu", &sent) == 1) {
+        limit = sent;
+        is_paused = 1;
         while (received < sent) pthread_cond_wait(&changed, &lock);
         kill(server, SIGKILL);
         waitpid(server, NULL, 0);

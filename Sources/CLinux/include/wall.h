@@ -7,7 +7,7 @@
 
 /// Each returns -1 and sets errno on failure.
 
-/// No new privileges, no core dump and no view into the process for others, and SIGKILL when the parent's thread ends.
+/// No new privileges, no core dump and no view into the process for others.
 int linux_wall_process(void);
 /// Gives up all capabilities but these, the bits of which are numbered as in capabilities(7), below 32.
 int linux_wall_capabilities(uint32_t kept);

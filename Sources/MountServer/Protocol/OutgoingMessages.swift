@@ -37,12 +37,12 @@ final class OutgoingMessages {
 
     /// Ends a reply. With an error it has no content, whatever was appended.
     func finish(_ mark: Mark, error: Int32 = 0) {
-        if error != 0 { end = start + mark.position + KernelProtocol.replyHeader }
+        if error != 0 { empty(mark) }
         writeHeader(mark, -error)
     }
 
-    /// Takes back a reply that was begun.
-    func abandon(_ mark: Mark) { end = start + mark.position }
+    /// Takes back what was appended to a reply.
+    func empty(_ mark: Mark) { end = start + mark.position + KernelProtocol.replyHeader }
 
     /// Takes up what an earlier server had not sent; the first message may be a part of one.
     func restore(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
@@ -89,9 +89,6 @@ final class OutgoingMessages {
         let filled = try fill(UnsafeMutableRawBufferPointer(rebasing: memory[end..<end + count]))
         end += min(max(filled, 0), count)
     }
-
-    /// How many bytes have been appended since a reply was begun.
-    func count(since mark: Mark) -> Int { end - start - mark.position - KernelProtocol.replyHeader }
 
     private func writeHeader(_ mark: Mark, _ errorOrCode: Int32) {
         let begin = start + mark.position

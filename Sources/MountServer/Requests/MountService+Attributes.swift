@@ -50,7 +50,12 @@ extension MountService {
     /// Sets permissions. No file runs as another user on the host; a directory may hand down its group.
     private func setMode(_ node: Node, _ mode: UInt32) throws(ErrorNumber) {
         guard node.kind != FileKind.link else { throw ErrorNumber(EOPNOTSUPP) }
-        let mode = mode_t(mode & (node.isDirectory ? 0o3777 : 0o1777))
+        try setMode(node, exactly: mode & (node.isDirectory ? 0o3777 : 0o1777))
+    }
+
+    /// Sets permissions as they are given.
+    func setMode(_ node: Node, exactly mode: UInt32) throws(ErrorNumber) {
+        let mode = mode_t(mode)
         try tree.withFile(node) { reach throws(ErrorNumber) in
             switch reach {
             case .open(let descriptor): try check(fchmod(descriptor, mode))

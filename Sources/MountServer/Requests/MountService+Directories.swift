@@ -9,9 +9,7 @@ extension MountService {
         let descriptor = try tree.open(node, access: O_RDONLY)
         let handle = handles.add(node, access: O_RDONLY, descriptor: descriptor)
         out.append(handle.id)
-        // A list is kept only where nothing changes.
-        let keeps = options.readOnly && options.cacheSeconds > 1
-        out.append(keeps ? KernelProtocol.cachesDirectory | KernelProtocol.keepsCache : 0)
+        out.append(mayKeep ? KernelProtocol.cachesDirectory | KernelProtocol.keepsCache : 0)
         out.append(UInt32(0))
     }
 

@@ -7,7 +7,8 @@ extension MountService {
 
     func open(_ node: Node, flags: Int32) throws(ErrorNumber) {
         let access = flags & Self.accessMask
-        let truncates = flags & O_TRUNC != 0 && access != O_RDONLY
+        // Also what is opened for reading only, strange as it is.
+        let truncates = flags & O_TRUNC != 0
         guard access != Self.accessMask else { throw ErrorNumber(EINVAL) }
         guard !node.isDirectory else { throw ErrorNumber(EISDIR) }
         if access != O_RDONLY || truncates { try requireWritable() }
@@ -16,7 +17,7 @@ extension MountService {
         let descriptor = try tree.open(node, access: access)
         let handle = handles.add(node, access: access, descriptor: descriptor)
         do throws(ErrorNumber) {
-            if truncates { try truncate(descriptor) }
+            if truncates { try truncate(node, descriptor, access) }
             appendOpened(handle, keepsCache: try noteContent(node, descriptor))
         } catch {
             release(handle.id)
@@ -25,6 +26,13 @@ extension MountService {
     }
 
     /// Makes an open file empty; only now that it is known which one it is.
+    private func truncate(_ node: Node, _ descriptor: Int32, _ access: Int32) throws(ErrorNumber) {
+        guard access == O_RDONLY else { return try truncate(descriptor) }
+        let writable = try tree.open(node, access: O_WRONLY)
+        defer { close(writable) }
+        try truncate(writable)
+    }
+
     private func truncate(_ descriptor: Int32) throws(ErrorNumber) {
         var before = linux_file_status()
         var after = linux_file_status()
@@ -84,9 +92,14 @@ extension MountService {
         var status = linux_file_status()
         let node: Node
         do throws(ErrorNumber) {
-            if !isNew && flags & O_TRUNC != 0 && access != O_RDONLY { try truncate(descriptor) }
             try check(linux_file_status_at(descriptor, "", &status))
+            // It may have been replaced since it was looked at.
+            guard status.mode & FileKind.mask == FileKind.file else { throw ErrorNumber(ENXIO) }
             node = try tree.nodes.node(of: status, name, in: parent)
+            if !isNew && flags & O_TRUNC != 0 {
+                try truncate(node, descriptor, access)
+                try check(linux_file_status_at(descriptor, "", &status))
+            }
         } catch {
             close(descriptor)
             throw error

@@ -4,7 +4,15 @@ import Glibc
 /// Requests about names in directories.
 extension MountService {
     func lookUp(_ name: RequestName, in parent: Node) throws(ErrorNumber) {
-        let status = try tree.status(of: name, in: parent)
+        let status: linux_file_status
+        do throws(ErrorNumber) { status = try tree.status(of: name, in: parent) } catch {
+            guard error.code == ENOENT, mayKeep else { throw error }
+            // That there is nothing may be remembered as well: an entry without a node.
+            out.append(UInt64(0))
+            out.append(UInt64(0))
+            out.append(UInt64(options.cacheSeconds))
+            return out.appendZeros(104)
+        }
         appendEntry(try tree.nodes.node(of: status, name, in: parent), status)
     }
 

@@ -15,7 +15,7 @@ final class MountService {
     /// What the guest's kernel and the server agreed upon; `nil` before INIT.
     var negotiated: Negotiated?
     /// The umask of this process.
-    private var umask: UInt32 = 0
+    private var umask: UInt32
     let rootDevice: UInt64
 
     /// What came of INIT.
@@ -25,8 +25,13 @@ final class MountService {
     }
 
     /// Serves what `root` names; it must stay open.
+    /// - Parameter mostOpen: how many descriptors it may have open.
+    /// - Parameter umask: that of this process, which it changes as requests need.
     /// - Throws: ``ErrorNumber``: what is served can only be a directory or a regular file.
-    init(root: Int32, _ options: MountOptions, out: OutgoingMessages, mostOpen: Int) throws(ErrorNumber) {
+    init(
+        root: Int32, _ options: MountOptions, out: OutgoingMessages, mostOpen: Int, umask: UInt32
+    ) throws(ErrorNumber) {
+        self.umask = umask
         var status = linux_file_status()
         try check(linux_file_status_at(root, "", &status))
         let kind = status.mode & FileKind.mask
@@ -39,12 +44,16 @@ final class MountService {
         tree = ServedTree(
             nodes: NodeTable(root: status, descriptor: root, mostDirectories: min(max(mostOpen / 4, 8), 4096)))
         handles = HandleTable(most: max(mostOpen - mostOpen / 4 - 16, 8))
-        _ = Glibc.umask(0)
         if let limit = options.sizeLimit {
             var account = SpaceAccount(limit: limit)
             account.count(root)
             self.account = account
         }
+    }
+
+    deinit {
+        handles.closeAll()
+        tree.nodes.directories.closeAll()
     }
 
     /// Carries out one complete message and writes the reply, if there is to be one.
@@ -66,7 +75,11 @@ final class MountService {
             }
             mark = out.begin(header.unique)
             do throws(ErrorNumber) {
-                try carryOut(request, header)
+                do throws(ErrorNumber) { try carryOut(request, header) } catch {
+                    guard error.code == EACCES, mayOverride(header) else { throw error }
+                    out.empty(mark)
+                    try carryOutWithRights(request, header)
+                }
                 out.finish(mark)
             } catch {
                 out.finish(mark, error: error.code)
@@ -80,7 +93,7 @@ final class MountService {
         }
     }
 
-    private func carryOut(_ request: FuseRequest, _ header: RequestHeader) throws(ErrorNumber) {
+    func carryOut(_ request: FuseRequest, _ header: RequestHeader) throws(ErrorNumber) {
         if case .initialize(let major, let minor, let readAhead, let features) = request {
             return try initialize(major: major, minor: minor, readAhead: readAhead, features: features)
         }
@@ -172,6 +185,9 @@ final class MountService {
 
     /// Throws `EROFS` where nothing may be changed.
     func requireWritable() throws(ErrorNumber) { if options.readOnly { throw ErrorNumber(EROFS) } }
+
+    /// Whether the guest may keep lists of names, and that a name is not there: only where nothing changes.
+    var mayKeep: Bool { options.readOnly && options.cacheSeconds > 1 }
 
     /// Takes up the umask of a request, so that the host's kernel applies it or, where a directory has default access
     /// lists, those.

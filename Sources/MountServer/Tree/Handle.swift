@@ -57,6 +57,13 @@ struct HandleTable {
         return handle
     }
 
+    /// Closes all.
+    mutating func closeAll() {
+        // Nodes and handles hold each other.
+        for handle in handles.values { handle.node.handles = [] }
+        handles = [:]
+    }
+
     /// Takes up a handle of an earlier server, which is opened when it is used.
     mutating func restore(_ id: UInt64, node: Node, access: Int32) {
         let handle = Handle(id: id, node: node, access: access, descriptor: -1)

@@ -139,6 +139,11 @@ struct DirectoryCache {
         close(node)
     }
 
+    /// Closes all.
+    mutating func closeAll() {
+        for node in places { if let node { remove(node) } }
+    }
+
     private mutating func advance() { hand = hand + 1 == places.count ? 0 : hand + 1 }
 
     private func close(_ node: Node) {

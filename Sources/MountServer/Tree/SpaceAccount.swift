@@ -39,8 +39,9 @@ struct SpaceAccount {
     /// Counts less.
     mutating func remove(_ bytes: UInt64) { used -= min(used, bytes) }
 
-    /// What a file's content takes on the disk.
+    /// What a file's content takes on the disk. A directory's are its names, which are counted.
     static func bytes(_ status: linux_file_status) -> UInt64 {
+        if status.mode & FileKind.mask == FileKind.directory { return 0 }
         let (bytes, overflow) = status.blocks.multipliedReportingOverflow(by: 512)
         return overflow ? .max : bytes
     }
