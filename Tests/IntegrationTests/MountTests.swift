@@ -112,10 +112,9 @@ import Testing
             try home.folder("outer/inner")
             let other = try home.folder("other")
             try FileTree.writeAtomically(Array("other\n".utf8), to: other + "/file")
-            let script =
-                "cat /w/inner/file; echo big >/w/inner/tmp/x; df -m /w/inner/tmp | tail -1 | tr -s ' ' | cut -d' ' -f2; ls /w"
+            let script = "cat /w/inner/file; echo big >/w/inner/tmp/x; mount | grep -c 'tmpfs on /w/inner/tmp'; ls /w"
             let outcome = try await home.host(
-                "sandpiper run -v ./other:/w/inner --tmpfs /w/inner/tmp:1m -v ./outer:/w busybox sh -c '\(script)'")
+                "sandpiper run -v ./other:/w/inner --tmpfs /w/inner/tmp:1m -v ./outer:/w busybox sh -c \"\(script)\"")
             #expect(outcome.lines == ["other", "1", "inner"], "\(outcome.error)")
             #expect(try FileTree.names(in: other) == ["file", "tmp"])
             #expect(try FileTree.names(in: other + "/tmp") == [])
@@ -131,9 +130,7 @@ import Testing
                 """
             let outcome = try await home.busybox(
                 script, options: ["--tmpfs", "/t:2m", "--tmpfs", "/m:size=1m,mode=700"])
-            #expect(
-                outcome.lines == ["1", "1777 60", "1777 2097152", "700", "1"] || outcome.lines.contains("644 2097152"),
-                "\(outcome.output)")
+            #expect(outcome.lines == ["1", "1777 60", "644 2097152", "700", "1"], "\(outcome.output)")
         }
     }
 
@@ -170,7 +167,7 @@ import Testing
                 #expect(
                     try await home.host("kill -KILL $(pgrep -P \(home.supervisor("box").pid) -f 'name /lost')").status
                         == 0)
-                try await command.expectLine("cat: can't open '/lost/open': Socket not connected")
+                try await command.expectLine("cat: can't open '/lost/open': Transport endpoint is not connected")
                 try await command.expectLine("over")
             }
             #expect(outcome.status == 0)

@@ -56,8 +56,8 @@ import Testing
             #expect(refused.error.contains("one") && refused.error.contains("two") && refused.error.contains(":ro"))
             #expect(throws: StateError.self) { try home.directory("three") }
             #expect(try await home.sandpiper("volume", "ls").output.contains("one (ro), two (ro)"))
-            try await home.remove("one")
-            try await home.remove("two")
+            #expect(try await home.sandpiper("rm", "-f", "one", "two").status == 0)
+            try await home.waitForProcesses()
 
             _ = try await home.create("writer", ["-v", "data:/v"])
             let reader = try await home.sandpiper("run", "-v", "data:/v:ro", "busybox", "true")
