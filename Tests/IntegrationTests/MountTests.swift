@@ -173,7 +173,7 @@ import Testing
             #expect(outcome.status == 0)
             #expect(
                 try await home.exec("box", "echo on >/kept/x; cat /kept/x; ls /lost 2>&1 | wc -l").lines == ["on", "1"])
-            #expect(try await home.sandpiper("events", "--filter", "event=unmount").output.contains("/lost"))
+            #expect(try await home.host("grep unmount '\(home.path)/events.log'").output.contains("/lost"))
             #expect(try await home.sandpiper("stop", "--time", "1s", "box").status == 0)
             try await home.waitForProcesses()
             try await home.remove("box")
