@@ -21,14 +21,22 @@ final class MountStart {
         guard child > 0 else { throw .system("start a process that mounts \(mount.target)", errno) }
     }
 
-    /// What came of it: the reason when it failed, `nil` within when the mount is in place.
-    /// - Returns: `nil` when that is not known yet.
-    func outcome() -> String?? {
+    /// What can come of it.
+    enum Outcome {
+        /// It is in place; the number of its file system.
+        case placed(String)
+        case failed(String)
+    }
+
+    /// What came of it; `nil` when that is not known yet.
+    func outcome() -> Outcome? {
         var said = [UInt8](repeating: 0, count: 4096)
         let count = said.withUnsafeMutableBytes { read(report.number, $0.baseAddress, $0.count) }
         if count < 0 && (errno == EAGAIN || errno == EINTR) { return nil }
-        guard count > 0 else { return "cannot mount at \(mount.target): the process that does it has ended" }
-        return said[0] == MountStart.done ? .some(nil) : String(decoding: said[..<count], as: UTF8.self)
+        guard count > 0 else { return .failed("cannot mount at \(mount.target): the process that does it has ended") }
+        return said[0] == MountStart.done
+            ? .placed(String(decoding: said[1..<count], as: UTF8.self))
+            : .failed(String(decoding: said[..<count], as: UTF8.self))
     }
 
     private static let done: UInt8 = 0
@@ -37,7 +45,7 @@ final class MountStart {
     private static func run(_ mount: GuestMount, _ device: Descriptor?, _ report: Descriptor) -> Never {
         var answer = [done]
         do throws(AgentError) {
-            try place(mount, device, staysOnMount: false)
+            answer += Array(try place(mount, device, staysOnMount: false).utf8)
         } catch {
             answer = Array("\(error)".utf8.prefix(4000))
         }
@@ -47,7 +55,10 @@ final class MountStart {
 
     /// Mounts.
     /// - Parameter staysOnMount: whether to fail where the path leads into another mount, which never waits then.
-    static func place(_ mount: GuestMount, _ device: Descriptor?, staysOnMount: Bool) throws(AgentError) {
+    /// - Returns: the number of the file system that is served, as in /sys/class/bdi; empty when there is none.
+    static func place(
+        _ mount: GuestMount, _ device: Descriptor?, staysOnMount: Bool
+    ) throws(AgentError) -> String {
         // Modes are what the mount says.
         let mask = umask(0)
         defer { umask(mask) }
@@ -73,5 +84,9 @@ final class MountStart {
         } catch .system(_, let code) {
             throw .system("mount at \(mount.target)", code)
         }
+        guard device != nil else { return "" }
+        var (major, minor) = (UInt32(0), UInt32(0))
+        guard agent_device_of(mount.target, &major, &minor) == 0 else { return "" }
+        return "\(major):\(minor)"
     }
 }

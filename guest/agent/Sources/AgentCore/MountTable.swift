@@ -38,8 +38,9 @@ final class MountTable {
             let device =
                 mount.kind == .memory ? nil : try Descriptor.open("/dev/fuse", O_RDWR | O_NONBLOCK)
             // Mostly the path leads through no other mount, and a child costs more than the mount.
-            let isPlaced: Void? = try? MountStart.place(mount, device, staysOnMount: true)
-            if isPlaced != nil { return serve(mount, device, stream) }
+            if let number = try? MountStart.place(mount, device, staysOnMount: true) {
+                return serve(mount, device, number, stream)
+            }
             let start = try MountStart(mount, device)
             starting[stream] = start
             try loop.watch(start.report, for: .input) { [self] _ in heard(stream) }
@@ -79,16 +80,16 @@ final class MountTable {
         guard let start = starting[stream], let outcome = start.outcome() else { return }
         loop.forget(start.report)
         starting[stream] = nil
-        if let failure = outcome {
-            return port.send(.failed(stream: stream, StartFailure(.badRequest, failure)))
+        switch outcome {
+        case .placed(let number): serve(start.mount, start.device, number, stream)
+        case .failed(let reason): port.send(.failed(stream: stream, StartFailure(.badRequest, reason)))
         }
-        serve(start.mount, start.device, stream)
     }
 
-    private func serve(_ placed: GuestMount, _ device: Descriptor?, _ stream: UInt32) {
+    private func serve(_ placed: GuestMount, _ device: Descriptor?, _ number: String, _ stream: UInt32) {
         port.send(.started(stream: stream, pid: UInt32(clamping: getpid())))
         guard let device else { return port.send(.exited(stream: stream, ExitStatus(.code(0)))) }
-        let mount = HostMount(stream: stream, target: placed.target, device)
+        let mount = HostMount(stream: stream, target: placed.target, number: number, device)
         mounts[stream] = mount
         order.append(mount)
         do throws(AgentError) {
