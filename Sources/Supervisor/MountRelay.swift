@@ -76,6 +76,16 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
         try await loop.flatSubmit { [self] in start(mount, index) }.get()
     }
 
+    /// Whether a mount can be used at this moment.
+    var isServing: Bool {
+        get async {
+            let isServing = try? await loop.submit { [self] in
+                lanes.values.contains { if case .running = $0.stage { true } else { false } }
+            }.get()
+            return isServing ?? false
+        }
+    }
+
     /// Returns when all mounts are unmounted, so that everything that was written has arrived, or their machine is gone.
     func waitUntilUnmounted() async { try? await allEnded.futureResult.get() }
 

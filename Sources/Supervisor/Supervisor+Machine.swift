@@ -131,14 +131,17 @@ extension Supervisor {
         // What goes away with the machine needs no writing.
         guard await session.isReachable, !record.removesItself || grace > 0 || record.writesToHost else { return }
         note(SandboxLife(.stopping, supervisor: getpid()).with(directory))
+        // Of a sandbox that goes only what it wrote to the host is to be kept.
+        let endsWithMounts = if record.removesItself { await mounts.relay.isServing } else { false }
         await session.shutDown(graceMilliseconds: grace)
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { _ = await machine.waitForExit() }
-            tasks.addTask {
-                await mounts.relay.waitUntilUnmounted()
-                // What is left to be written goes away with the machine.
-                if record.removesItself && record.writesToHost { machine.kill() }
-                _ = await machine.waitForExit()
+            if endsWithMounts {
+                tasks.addTask {
+                    await mounts.relay.waitUntilUnmounted()
+                    machine.kill()
+                    _ = await machine.waitForExit()
+                }
             }
             tasks.addTask {
                 for await case .kill in await session.orders {

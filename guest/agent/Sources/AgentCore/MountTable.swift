@@ -105,13 +105,13 @@ final class MountTable {
         }
     }
 
-    /// Unmounts all, the last first; what was written goes to the host meanwhile.
+    /// Unmounts all, the last first, when no process is left. Their ends had to wait until the host had what they wrote, to
+    /// mapped memory too: the kernel keeps nothing back.
     /// - Returns: whether a child does that, whose end is the end of it.
     func unmountAll() -> Bool {
         let targets = order.reversed().map(\.target)
         let child = agent_fork()
         guard child == 0 else { return child > 0 }
-        sync()
         for target in targets where umount2(target, 0) < 0 { umount2(target, Int32(MNT_DETACH)) }
         _exit(0)
     }
