@@ -115,8 +115,8 @@ enum Mounted {
         var server = [try TestProgram.path("sandpiper-mounts")] + options
         if byOrdinaryUser {
             // That user may not be able to reach what was built.
-            try await shell("cp \(server[0]) \(base.path)/server; chown 61234:61234 \(placed("PLAIN"))")
-            server[0] = "\(base.path)/server"
+            try await shell("cp \(server[0]) \(base.path)/sandpiper-mounts; chown 61234:61234 \(placed("PLAIN"))")
+            server[0] = "\(base.path)/sandpiper-mounts"
             server = ["/usr/bin/setpriv", "--reuid=61234", "--regid=61234", "--clear-groups"] + server
         }
         let command = interpreter + ["\(scripts)/\(script)"] + arguments.map(placed)

@@ -43,7 +43,7 @@ private final class Guest {
         options.sizeLimit = 1 << 20
         do {
             root = try Descriptor(opening: "\(room.path)/in", linux_open_path)
-            service = try MountService(root: root.rawValue, options, out: out, mostOpen: 64, umask: 0)
+            service = try MountService(root: root.rawValue, options, out: out, mostOpen: 64, umask: nil)
         } catch { fatalError("the room of the fuzzer: \(error)") }
         send(.initialize, 0, Self.bytes([7, 38, 0, .max] as [UInt32]))
     }
@@ -123,7 +123,6 @@ private struct Room: Sendable {
         var template = Array("/dev/shm/fuzz-mounts-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { fatalError("no directory in /dev/shm") }
         path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-        umask(0)
         do {
             try FileTree.makeDirectory("\(path)/out")
             try FileTree.writeAtomically(Array("secret".utf8), to: "\(path)/out/file", mode: 0o640)

@@ -67,12 +67,12 @@ extension MountService {
         try handles.requireRoom()
         let access = flags & Self.accessMask
         guard access != Self.accessMask else { throw ErrorNumber(EINVAL) }
-        setUmask(umask)
+        let permissions = permissions(mode, umask: umask)
         let directory = try tree.directory(parent)
         try account?.require(SpaceAccount.perName)
         // First as a new file, so that none that is there is taken for what was asked for.
         var descriptor = linux_open_below(
-            directory, name.pointer, access | O_CREAT | O_EXCL | O_NOCTTY, mode_t(mode & 0o1777))
+            directory, name.pointer, access | O_CREAT | O_EXCL | O_NOCTTY, permissions)
         let isNew = descriptor >= 0
         if isNew {
             giveToCaller(directory, name.pointer, header)

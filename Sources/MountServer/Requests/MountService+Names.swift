@@ -39,9 +39,9 @@ extension MountService {
     func makeDirectory(
         _ name: RequestName, mode: UInt32, umask: UInt32, in parent: Node, _ header: RequestHeader
     ) throws(ErrorNumber) {
-        setUmask(umask)
+        let permissions = permissions(mode, umask: umask)
         try make(name, in: parent, header) { directory throws(ErrorNumber) in
-            try check(mkdirat(directory, name.pointer, mode_t(mode & 0o1777)))
+            try check(mkdirat(directory, name.pointer, permissions))
         }
     }
 
@@ -54,9 +54,9 @@ extension MountService {
         guard kind == FileKind.file || kind == FileKind.fifo || kind == FileKind.socket else {
             throw ErrorNumber(EPERM)
         }
-        setUmask(umask)
+        let permissions = permissions(mode, umask: umask)
         try make(name, in: parent, header) { directory throws(ErrorNumber) in
-            try check(mknodat(directory, name.pointer, mode_t(kind | mode & 0o1777), 0))
+            try check(mknodat(directory, name.pointer, mode_t(kind) | permissions, 0))
         }
     }
 

@@ -14,8 +14,8 @@ final class MountService {
     let out: OutgoingMessages
     /// What the guest's kernel and the server agreed upon; `nil` before INIT.
     var negotiated: Negotiated?
-    /// The umask of this process.
-    private var umask: UInt32
+    /// The umask of this process; `nil` where it is left alone.
+    private var umask: UInt32?
     let rootDevice: UInt64
 
     /// What came of INIT.
@@ -26,10 +26,12 @@ final class MountService {
 
     /// Serves what `root` names; it must stay open.
     /// - Parameter mostOpen: how many descriptors it may have open.
-    /// - Parameter umask: that of this process, which it changes as requests need.
+    /// - Parameter umask: that of this process, which is changed as requests need, so that the host's kernel applies it or,
+    ///   where a directory has default access lists, those. `nil` where others of the process make files too: masks are
+    ///   then applied without the kernel.
     /// - Throws: ``ErrorNumber``: what is served can only be a directory or a regular file.
     init(
-        root: Int32, _ options: MountOptions, out: OutgoingMessages, mostOpen: Int, umask: UInt32
+        root: Int32, _ options: MountOptions, out: OutgoingMessages, mostOpen: Int, umask: UInt32?
     ) throws(ErrorNumber) {
         self.umask = umask
         var status = linux_file_status()
@@ -189,14 +191,15 @@ final class MountService {
     /// Whether the guest may keep lists of names, and that a name is not there: only where nothing changes.
     var mayKeep: Bool { options.readOnly && options.cacheSeconds > 1 }
 
-    /// Takes up the umask of a request, so that the host's kernel applies it or, where a directory has default access
-    /// lists, those.
-    func setUmask(_ mask: UInt32) {
+    /// The permissions with which something is made, a request's umask being taken up. Never with set-id bits.
+    func permissions(_ mode: UInt32, umask mask: UInt32) -> mode_t {
         let mask = mask & 0o777
+        guard let umask else { return mode_t(mode & 0o1777 & ~mask) }
         if mask != umask {
             _ = Glibc.umask(mode_t(mask))
-            umask = mask
+            self.umask = mask
         }
+        return mode_t(mode & 0o1777)
     }
 
     /// The monotonic clock, in seconds.
