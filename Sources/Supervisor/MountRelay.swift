@@ -138,7 +138,8 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
         } catch { return loop.makeFailedFuture(error) }
     }
 
-    private static let gone = StartFailure(.noResources, "the machine has ended")
+    /// Why a mount cannot be made in a machine that is no more.
+    static let gone = StartFailure(.noResources, "the machine has ended")
     private static func stream(_ index: Int) -> UInt32 { firstStream + UInt32(clamping: index) }
 
     // MARK: From the agent

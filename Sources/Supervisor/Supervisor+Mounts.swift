@@ -42,8 +42,11 @@ extension Supervisor {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for index in stage {
                 tasks.addTask {
-                    do { try await mounts.relay.place(mounts.guestMount(index), index) } catch let error as StartFailure
-                    {
+                    do {
+                        try await mounts.relay.place(mounts.guestMount(index), index)
+                    } catch let error as StartFailure {
+                        // Why the machine is no more, whoever waits for its end can tell better.
+                        if error == MountRelay.gone { try await Task.sleep(for: .seconds(2)) }
                         throw SupervisorError.mount(mounts.mounts[index], reason: error.detail)
                     }
                 }
