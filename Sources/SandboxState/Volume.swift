@@ -168,7 +168,7 @@ public struct Volume: Sendable {
     /// The sandboxes that have the volume among their mounts, at rest or not.
     public func users() throws(StateError) -> [User] { try Self.users(in: home)[name.description] ?? [] }
 
-    /// The sandboxes that have volumes among their mounts, by the volumes' names.
+    /// The sandboxes that have volumes among their mounts, sorted by name, by the volumes' names.
     public static func users(in home: Home) throws(StateError) -> [String: [User]] {
         var users: [String: [User]] = [:]
         for id in try SandboxDirectory.all(in: home) {
@@ -183,7 +183,7 @@ public struct Volume: Sendable {
                 users[volume, default: []].append(user)
             }
         }
-        return users
+        return users.mapValues { $0.sorted { ($0.name, $0.id) < ($1.name, $1.id) } }
     }
 
     /// Removes the volume and all its files.
