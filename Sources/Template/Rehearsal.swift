@@ -64,7 +64,7 @@ final class Rehearsal: Sendable {
     private func runProgram(_ agent: inout Conversation, stream: UInt32, _ terminal: TerminalSize?) throws {
         let specification = ProcessSpecification(
             arguments: ["/rehearsal"], environment: ["HOME=/root"],
-            workingDirectory: stream == 2 ? RehearsedMount.target : "/", user: "root",
+            workingDirectory: stream == 2 && agent.hasMount ? RehearsedMount.target : "/", user: "root",
             terminal: terminal, takesInput: true)
         try agent.send(.start(stream: stream, specification))
         try agent.send(.data(stream: stream, [0x0a]))
@@ -94,6 +94,9 @@ final class Rehearsal: Sendable {
         private var consoleOpen = true
         private var mounted = RehearsedMount()
 
+        /// Whether a directory is mounted.
+        var hasMount: Bool { mounted.isPlaced }
+
         init(_ rehearsal: Rehearsal) { self.rehearsal = rehearsal }
 
         func send(_ message: HostMessage) throws { try rehearsal.machine.agentPort.write(try message.frame().encoded) }
@@ -104,11 +107,11 @@ final class Rehearsal: Sendable {
             }
         }
 
-        /// Mounts a directory as the host serves it.
+        /// Mounts a directory as the host serves it, if the guest's kernel can.
         mutating func mount() throws {
             mounted = RehearsedMount()
             try send(RehearsedMount.start)
-            while !mounted.isPlaced {
+            while mounted.isStarting {
                 if let message = try nextMessage() { throw Failure("the agent does not mount: \(message)") }
             }
         }
@@ -122,9 +125,6 @@ final class Rehearsal: Sendable {
             let frame = try nextFrame()
             let message = try GuestMessage(frame)
             guard frame.stream == RehearsedMount.stream else { return message }
-            if case .failed(_, let failure) = message {
-                throw Failure("nothing can be mounted: \(failure.detail.printable)")
-            }
             for answer in mounted.receive(message) { try send(answer) }
             return nil
         }

@@ -10,6 +10,8 @@ struct RehearsedMount {
 
     /// Whether it is in place.
     private(set) var isPlaced = false
+    /// Whether that is not known yet. A kernel without FUSE cannot mount, and is no worse for anything else.
+    private(set) var isStarting = true
     private var requests: [UInt8] = []
 
     /// What starts it.
@@ -20,7 +22,10 @@ struct RehearsedMount {
     mutating func receive(_ message: GuestMessage) -> [HostMessage] {
         switch message {
         case .started:
-            isPlaced = true
+            (isPlaced, isStarting) = (true, false)
+            return []
+        case .failed:
+            isStarting = false
             return []
         case .data(_, _, let bytes):
             requests += bytes
