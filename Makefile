@@ -11,7 +11,7 @@ DESTDIR ?=
 PACKAGES ?= yes
 
 release := .build/release
-executables := sandpiper sandpiper-supervisor sandpiper-image
+executables := sandpiper sandpiper-supervisor sandpiper-image sandpiper-mounts
 swift_build := swift build -c release --static-swift-stdlib
 sources = $(shell find Sources protocol/Sources Package.swift protocol/Package.swift 2>/dev/null)
 guest_sources = $(shell find guest/agent/Sources guest/agent/Package.swift guest/initramfs protocol/Sources 2>/dev/null)
@@ -32,6 +32,7 @@ test: build test-packages ## set up everything and run all tests
 .PHONY: test-kvm
 test-kvm: build kvm-packages ## run the main job on the KVM of an emulated machine
 	@Tests/KVM/run.sh --with $(release)/sandpiper --with $(release)/sandpiper-supervisor --with $(release)/sandpiper-image \
+	  --with $(release)/sandpiper-mounts \
 	  --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job
 
 .PHONY: bench

@@ -20,6 +20,7 @@ let package = Package(
     name: "sandpiper",
     products: [
         // For the package of the fuzzers.
+        .library(name: "CLinux", targets: ["CLinux"]),
         .library(name: "Compression", targets: ["Compression"]),
         .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
@@ -58,6 +59,7 @@ let package = Package(
         .target(name: "Checkpoint", dependencies: ["CCheckpoint", "LinuxSystem"], swiftSettings: strict),
         .target(
             name: "Engine", dependencies: ["Checkpoint", "ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "MountServer", dependencies: ["CLinux", "LinuxSystem"], swiftSettings: strict),
         .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .target(
             name: "GuestFiles",
@@ -132,6 +134,9 @@ let package = Package(
             ] + nio,
             swiftSettings: strict, linkerSettings: staticExecutable),
         .executableTarget(
+            name: "sandpiper-mounts", dependencies: ["MountServer"], swiftSettings: strict,
+            linkerSettings: staticExecutable),
+        .executableTarget(
             name: "sandpiper-image",
             dependencies: [
                 "ForeignText", "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
@@ -184,6 +189,12 @@ let package = Package(
             dependencies: [
                 "GuestFiles", "LinuxSystem", .product(name: "FileServer", package: "agent"), fileProtocol, treeArchive,
             ],
+            swiftSettings: strict),
+        // Mounts what a server serves, as a sandbox does; no Swift, so that it costs the tests nothing.
+        .executableTarget(name: "mount-pump", path: "Tests/MountPump"),
+        .testTarget(
+            name: "MountServerTests",
+            dependencies: ["CLinux", "LinuxSystem", "MountServer", "mount-pump", "sandpiper-mounts"],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(

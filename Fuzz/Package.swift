@@ -37,6 +37,9 @@ let fuzzers: [Target] = [
         swiftSettings: strict),
     .executableTarget(name: "FuzzLayerIndex", dependencies: diskImage, swiftSettings: strict),
     .executableTarget(name: "FuzzManifest", dependencies: [oci], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzMountRequests",
+        dependencies: [.product(name: "CLinux", package: "sandpiper"), linuxSystem, treeArchive], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),

@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
 mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog} \
-  "$corpus"/Fuzz{LayerIndex,Manifest,QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams} \
+  "$corpus"/Fuzz{LayerIndex,Manifest,MountRequests,QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams} \
   "$corpus"/Fuzz{SupervisorMessages,Tar,TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
 
 # One folder in every dialect of GNU tar.
@@ -306,5 +306,46 @@ qmp() { # NAME, commands…
 qmp quit
 qmp events '{"execute": "stop", "id": 2}' '{"execute": "cont", "id": 3}' '{"execute": "query-status", "id": 4}'
 qmp errors '{"execute": "nothing", "id": 2}' '{"execute": "device_del", "arguments": {"id": "x"}, "id": 3}' '}'
+
+# What a guest's kernel asks of a served directory; see the fuzzer for how requests are written down.
+CORPUS=$corpus python3 - <<'END'
+import os
+from struct import pack
+
+def write(seed, *requests):
+    with open(f"{os.environ['CORPUS']}/FuzzMountRequests/{seed}", "wb") as file:
+        file.write(b"\0" + b"".join(bytes([operation, node, len(body)]) + body for operation, node, body in requests))
+
+def name(text):
+    return text.encode() + b"\0"
+
+def transfer(handle, offset, size):
+    return pack("<QQIIQII", handle, offset, size, 0, 0, 0, 0)
+
+attributes = lambda valid, size=0, mode=0, user=0: pack("<IIQQQqqqIIIIIIII", valid, 0, 1, size, 0, 1, 2, 3, 4, 5, 6, mode, 0, user, 0, 0)
+write("names", (1, 1, name("file")), (1, 1, name("dir")), (1, 3, name("file")), (5, 4, b""), (3, 2, bytes(16)),
+      (13, 3, pack("<Q", 2) + name("linked")), (12, 1, pack("<Q", 3) + name("file") + name("moved")),
+      (45, 1, pack("<QII", 3, 2, 0) + name("link") + name("moved")), (10, 3, name("linked")), (11, 1, name("dir")))
+write("content", (1, 1, name("file")), (14, 2, pack("<II", 2, 0)), (15, 2, transfer(1, 0, 4096)),
+      (16, 2, transfer(1, 3, 5) + b"bytes"), (20, 2, pack("<QII", 1, 0, 0)), (43, 2, pack("<QQQII", 1, 0, 8192, 0, 0)),
+      (46, 2, pack("<QQII", 1, 0, 3, 0)), (47, 2, pack("<QQQQQQQ", 1, 0, 2, 1, 100, 7, 0)), (18, 2, pack("<QIIQ", 1, 0, 0, 0)))
+write("made", (35, 1, pack("<IIII", 0x242, 0o644, 0o22, 0) + name("new")), (9, 1, pack("<II", 0o755, 0o22) + name("folder")),
+      (6, 3, name("symbolic") + name("../../out/file")), (8, 3, pack("<IIII", 0o10644, 0, 0o22, 0) + name("fifo")),
+      (4, 2, attributes(0b1111001, size=10, mode=0o600)), (4, 4, attributes(0b110000)))
+write("lists", (27, 1, bytes(8)), (44, 1, transfer(1, 0, 4096)), (28, 1, transfer(1, 0, 100)), (28, 1, transfer(1, 2, 100)),
+      (30, 1, pack("<QII", 1, 0, 0)), (29, 1, pack("<QIIQ", 1, 0, 0, 0)), (42, 0, pack("<IIQQQQ", 2, 0, 2, 1, 3, 1)), (2, 4, pack("<Q", 9)))
+write("attributes", (1, 1, name("file")), (21, 2, pack("<II", 5, 0) + name("user.a") + b"value"), (22, 2, pack("<II", 0, 0) + name("user.a")),
+      (22, 2, pack("<II", 100, 0) + name("user.a")), (23, 2, pack("<II", 100, 0)), (24, 2, name("user.a")), (17, 1, b""))
+# States: the magic number, bytes written, versions, root, next numbers, one node that is cached, one open file.
+link = lambda parent, text: pack("<QB", parent, len(text)) + text.encode()
+node = lambda id, kind, *links: pack("<QIBQQqIQB", id, kind, 3, 0, 7, 8, 9, 1, len(links)) + b"".join(links)
+def state(seed, *nodes, handles=b"", count=0):
+    with open(f"{os.environ['CORPUS']}/FuzzMountRequests/{seed}", "wb") as file:
+        file.write(b"\1SPMOUNT1" + pack("<QBIQQqIIQQI", 1, 1, 38, 0, 2, 3, 4, 0o40000, 9, 9, len(nodes)) + b"".join(nodes)
+                   + pack("<I", count) + handles + pack("<II", 0, 0))
+state("state-empty")
+state("state", node(2, 0o40000, link(1, "dir")), node(3, 0o100000, link(2, "file"), link(1, "file")),
+      handles=pack("<QQB", 1, 3, 2) + pack("<QQB", 2, 2, 0), count=2)
+END
 
 swift run --package-path "$package" --scratch-path "$package/../.build-fuzz/seeds" MakeSeeds "$corpus"

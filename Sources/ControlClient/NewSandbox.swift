@@ -37,6 +37,8 @@ public struct NewSandbox: Sendable {
     public var idleAction: IdleAction?
     /// Directories outside the overlay.
     public var scratch: [String] = []
+    /// What it shows of the host, and in memory.
+    public var mounts: [SandboxMount] = []
 
     private let configuration: ImageConfiguration
 
@@ -67,10 +69,11 @@ public struct NewSandbox: Sendable {
     /// - Parameters:
     ///   - main: the process it is for, if any.
     ///   - installation: where kernel and agent are.
-    /// - Throws: `StateError` when the installation is incomplete.
+    /// - Throws: `StateError` when the installation is incomplete, or the mounts do not go together.
     public func record(
         main: JobSpecification? = nil, kernel: String? = nil, _ installation: Installation
     ) throws(StateError) -> SandboxRecord {
+        try SandboxMount.check(mounts, scratch: scratch)
         let kernel = if let kernel { kernel } else { try installation.kernel() }
         var record = SandboxRecord(
             id: SandboxID(), name: name, image: reference, imageDigest: "\(image.digest)", limits: limits,
@@ -81,6 +84,7 @@ public struct NewSandbox: Sendable {
         record.restart = restart
         record.idleAction = idleAction
         record.scratch = scratch
+        record.mounts = mounts
         return record
     }
 }

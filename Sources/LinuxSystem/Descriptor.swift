@@ -58,10 +58,12 @@ public final class Descriptor: Sendable {
         return try Descriptor(opening: "/proc/self/fd/\(rawValue)", flags)
     }
 
-    /// A connected pair of unix stream sockets.
-    public static func socketPair() throws(SystemError) -> (Descriptor, Descriptor) {
+    /// A connected pair of unix sockets.
+    /// - Parameter keepsMessages: whether each write is one message that a read gets whole, instead of a stream of bytes.
+    public static func socketPair(keepsMessages: Bool = false) throws(SystemError) -> (Descriptor, Descriptor) {
         var pair: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
+        let type = keepsMessages ? SOCK_SEQPACKET : SOCK_STREAM
+        guard socketpair(AF_UNIX, Int32(type.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
             throw SystemError("socketpair")
         }
         return (Descriptor(owning: pair[0]), Descriptor(owning: pair[1]))

@@ -36,6 +36,8 @@ public enum FileTree {
             throw SystemError("remove", path)
         }
         guard status.st_mode & S_IFMT == S_IFDIR else { return try removeFile(path) }
+        // What its owner may not look into can still be removed by its owner.
+        if status.st_mode & S_IRWXU != S_IRWXU { chmod(path, S_IRWXU) }
         for name in try names(in: path) { try removeTree(path + "/" + name) }
         guard rmdir(path) == 0 || errno == ENOENT else { throw SystemError("remove", path) }
     }

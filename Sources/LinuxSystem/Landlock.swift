@@ -20,6 +20,11 @@ public final class Landlock: Sendable {
         public static let readFile = Rights(rawValue: 1 << 2)
         /// List the directory.
         public static let readDirectory = Rights(rawValue: 1 << 3)
+        /// Remove, make and rename everything but devices, and change lengths; moves from one directory into another
+        /// are known from ABI 2 on, and denied before whatever is allowed.
+        public static let changeTree = Rights(rawValue: 0b0011_0111_1011_0000)
+        /// Change the file's length; known from ABI 3 on, allowed before.
+        public static let truncate = Rights(rawValue: 1 << 14)
         /// Device-specific ioctl(2) commands; known from ABI 5 on, allowed before.
         public static let deviceControl = Rights(rawValue: 1 << 15)
 
@@ -78,5 +83,12 @@ public final class Landlock: Sendable {
         }
         try allow(rights, on: file)
         return true
+    }
+
+    /// Restricts the calling process, which must have given up new privileges, for good.
+    public func restrictProcess() throws(SystemError) {
+        guard linux_wall_landlock(descriptor.rawValue) == 0 else {
+            throw SystemError("restrict the process by Landlock")
+        }
     }
 }

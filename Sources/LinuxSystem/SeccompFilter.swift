@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 
 /// A seccomp filter for x86-64, as a list of system calls with what becomes of each. See seccomp(2).
 ///
@@ -81,6 +82,18 @@ public struct SeccompFilter: Sendable {
 
     /// Decides every call that no rule has decided; ends the filter.
     public mutating func finish(_ action: Action) { append(Opcode.answer, action.code) }
+
+    /// Puts the filter on the calling process, which must have given up new privileges, for good. Without conditions on
+    /// the process's own number.
+    public func restrictProcess() throws(SystemError) {
+        var instructions = instructions
+        guard let length = UInt16(exactly: instructions.count), processSlots.isEmpty else {
+            throw SystemError("put a seccomp filter on", number: EINVAL)
+        }
+        // The kernel copies the instructions before the call returns.
+        let result = instructions.withUnsafeMutableBufferPointer { linux_wall_filter($0.baseAddress, length) }
+        guard result == 0 else { throw SystemError("put a seccomp filter on") }
+    }
 
     private init(instructions: [sock_filter]) { self.instructions = instructions }
 

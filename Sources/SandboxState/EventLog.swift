@@ -16,7 +16,8 @@ public struct EventLog: Sendable {
     public struct Event: Codable, Equatable, Sendable {
         /// What can happen.
         public enum Kind: String, Codable, Sendable, CaseIterable {
-            case create, start, stop, crash, remove, rename, exec, exit, restart, pause, resume, snapshot, restore
+            case create, start, stop, crash, remove, rename, exec, exit, restart, pause, resume, snapshot, restore,
+                unmount
         }
 
         /// Nanoseconds since 1970-01-01 00:00 UTC.

@@ -33,7 +33,9 @@ public struct Home: Sendable {
     public var run: String { path + "/run" }
     /// One directory a snapshot.
     public var snapshots: String { path + "/snapshots" }
-    /// Held while the set of sandboxes changes.
+    /// One directory a volume: its files and what it is.
+    public var volumes: String { path + "/volumes" }
+    /// Held while the set of sandboxes or volumes changes.
     var stateLock: String { path + "/lock" }
 }
 
@@ -49,6 +51,11 @@ public enum StateError: Error, CustomStringConvertible {
     case isOwned(SandboxID)
     case inaccessible(path: String, reason: String)
     case notInstalled(what: String, looked: String)
+    case badMount(String)
+    case noSuchVolume(String)
+    case volumeExists(VolumeName)
+    case volumeNamed(VolumeName, by: [String])
+    case volumeBusy(VolumeName, by: [String], canBeRead: Bool)
 
     /// One line for a person.
     public var description: String {
@@ -62,7 +69,23 @@ public enum StateError: Error, CustomStringConvertible {
         case .ambiguous(let text): "'\(text)' is the start of more than one id; write more of it"
         case .isOwned(let id): "sandbox \(id) is running, or being started or removed"
         case .inaccessible(let path, let reason): "\(path): \(reason)"
+        case .badMount(let reason): reason
+        case .noSuchVolume(let name): "there is no volume '\(name)'"
+        case .volumeExists(let name): "there is a volume '\(name)' already"
+        case .volumeNamed(let name, let users):
+            "the volume '\(name)' belongs to \(Self.sandboxes(users)); remove \(users.count == 1 ? "it" : "them") first"
+        case .volumeBusy(let name, let users, let canBeRead):
+            "the volume '\(name)' is in use by \(Self.sandboxes(users)), and whoever writes to a volume has it alone: "
+                + (canBeRead ? "mount it with :ro, or stop the others" : "stop the other first")
         case .notInstalled(let what, let looked): "the \(what) is not at \(looked); run 'make build', or reinstall"
+        }
+    }
+
+    private static func sandboxes(_ names: [String]) -> String {
+        switch names.count {
+        case 0: "a sandbox that is just ending"
+        case 1: "the sandbox \(names[0])"
+        default: "the sandboxes \(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? " and others" : "")"
         }
     }
 }

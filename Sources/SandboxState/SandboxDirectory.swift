@@ -72,6 +72,7 @@ public struct SandboxDirectory: Sendable {
         if let name = record.name.flatMap({ SandboxName($0) }), let other = try find(named: name, in: home) {
             throw .nameInUse(name, other)
         }
+        try Volume.makeMissing(record.mounts, in: home)
         let lock = try system { () throws(SystemError) in
             try FileTree.makeDirectory(directory.runPath)
             return try FileLock.wait(directory.lock)

@@ -35,6 +35,9 @@ public struct SandboxRecord: Codable, Equatable, Sendable {
     /// Directories that lie outside the overlay, on the writable disk itself.
     public var scratch: [String] = []
 
+    /// What it shows of the host, and in memory.
+    public var mounts: [SandboxMount] = []
+
     /// Makes a record.
     public init(
         id: SandboxID, name: SandboxName? = nil, image: String, imageDigest: String, limits: SandboxLimits,

@@ -34,6 +34,12 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
     case inputClosed
     /// The sandbox could not do something with a file: Linux's error number, and what it says.
     case file(code: Int32, reason: String)
+    /// There is no volume of this name.
+    case volumeNotFound(String)
+    /// Another volume has this name.
+    case volumeExists(String)
+    /// A sandbox has the volume, which keeps others from removing it, or from using it in this way; who and why.
+    case volumeInUse(String)
     /// What was asked for makes no sense.
     case invalidArgument(String)
     /// The supervisor could not do what it was asked.
@@ -60,7 +66,11 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
         case .outputTooLong(let limit): "there are more than \(limit) bytes; read them as a stream instead"
         case .file(_, let reason): "in the sandbox: \(reason.excerpt(500))"
         case .inputClosed: "the process takes no more input"
-        case .invalidArgument(let reason), .refused(let reason), .notInstalled(let reason), .system(let reason): reason
+        case .volumeNotFound(let name): "there is no volume '\(name.excerpt())'"
+        case .volumeExists(let name): "there is a volume '\(name)' already"
+        case .volumeInUse(let reason), .invalidArgument(let reason), .refused(let reason), .notInstalled(let reason),
+            .system(let reason):
+            reason
         }
     }
 
@@ -88,6 +98,10 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
         case .noSuchSandbox(let name), .ambiguous(let name): self = .sandboxNotFound(name)
         case .isOwned(let id): self = .busy(sandbox: "\(id)")
         case .notInstalled: self = .notInstalled("\(error)")
+        case .badMount(let reason): self = .invalidArgument(reason)
+        case .noSuchVolume(let name): self = .volumeNotFound(name)
+        case .volumeExists(let name): self = .volumeExists("\(name)")
+        case .volumeNamed, .volumeBusy: self = .volumeInUse("\(error)")
         case .noHome, .system, .inaccessible: self = .system("\(error)")
         }
     }

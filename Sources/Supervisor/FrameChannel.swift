@@ -8,8 +8,14 @@ typealias FrameChannel = NIOAsyncChannel<Frame, Frame>
 
 extension NIOAsyncChannel where Inbound == Frame, Outbound == Frame {
     /// Adopts a connected stream socket as a channel of frames; the caller's descriptor stays its own.
-    static func frames(_ descriptor: Descriptor, on group: any EventLoopGroup) async throws -> FrameChannel {
-        try await socket(descriptor, on: group) { channel in try addFraming(to: channel) }
+    /// - Parameter relay: what takes frames out before they arrive.
+    static func frames(
+        _ descriptor: Descriptor, on group: any EventLoopGroup, relay: MountRelay? = nil
+    ) async throws -> FrameChannel {
+        try await socket(descriptor, on: group) { channel in
+            try addFraming(to: channel)
+            if let relay { try channel.pipeline.syncOperations.addHandler(relay) }
+        }
     }
 
     /// Makes a new channel, on its own event loop, one of frames.

@@ -252,7 +252,7 @@ struct StreamRouter {
 
     private mutating func freeNumber() -> UInt32? {
         for _ in 0...streams.count {
-            lastNumber = lastNumber == .max ? 1 : lastNumber + 1
+            lastNumber = lastNumber >= MountRelay.firstStream - 1 ? 1 : lastNumber + 1
             if streams[lastNumber] == nil { return lastNumber }
         }
         return nil

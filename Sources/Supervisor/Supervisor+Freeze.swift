@@ -16,6 +16,7 @@ extension Supervisor {
     /// Freezes the machine, writes it down, and ends it. When that cannot be, it goes on.
     /// - Throws: ``BrokenByFreezing`` when it does not go on either.
     func pause(_ started: StartedMachine) async throws {
+        try refuseMounts()
         let directory = directory
         let writer = try await Self.onThread {
             try FileTree.removeTree(directory.frozenWork)
@@ -46,6 +47,7 @@ extension Supervisor {
     /// Makes a snapshot of the machine and its disk at one instant.
     /// - Throws: ``BrokenByFreezing`` when the machine does not go on.
     func snapshot(_ request: SnapshotRequest, of started: StartedMachine) async throws -> SnapshotRecord {
+        if !request.diskOnly { try refuseMounts() }
         guard let id = SandboxID(request.id) else { throw StateError.noSuchSnapshot(request.id) }
         let (snapshot, directory, home) = (SnapshotDirectory(id, in: home), directory, home)
         let machinePath = snapshot.work + "/" + SnapshotDirectory.machineName
@@ -94,6 +96,13 @@ extension Supervisor {
         } catch {
             try? FileTree.removeTree(snapshot.work)
             throw error
+        }
+    }
+
+    /// A machine with files of the host open is not frozen: the servers of its mounts would have to go on with it.
+    private func refuseMounts() throws {
+        if let mount = record.mounts.first(where: { $0.type != .memory }) {
+            throw SupervisorError.notSilent("it has files of the host mounted at \(mount.target)")
         }
     }
 

@@ -17,7 +17,7 @@ extension Supervisor {
     private static let usualGrace: UInt32 = 2_000
 
     /// Runs one machine to its end.
-    func runMachine(restarts: Int) async -> Ending {
+    func runMachine(_ mounts: MountServers, restarts: Int) async -> Ending {
         await mark("supervisor started")
         do {
             let console = try ConsoleLog(path: directory.console)
@@ -25,7 +25,7 @@ extension Supervisor {
             await mark("engine started")
             // Whatever ends the tasks below ends the machine first, since one of them waits for it.
             let ending = await withTaskCancellationHandler {
-                await run(started, console, restarts: restarts)
+                await run(started, console, mounts, restarts: restarts)
             } onCancel: {
                 started.machine.kill()
             }
@@ -59,7 +59,7 @@ extension Supervisor {
     }
 
     /// Serves clients and agent of a machine until it ends.
-    func run(_ started: StartedMachine, _ console: ConsoleLog, restarts: Int) async -> Ending {
+    func run(_ started: StartedMachine, _ console: ConsoleLog, _ mounts: MountServers, restarts: Int) async -> Ending {
         let machine = started.machine
         return await withTaskGroup(of: Ending?.self) { tasks in
             // The end of the console is not the end of the machine: waitForExit tells that, and how.
@@ -72,12 +72,12 @@ extension Supervisor {
                 return nil
             }
             tasks.addTask {
-                do { try await serveAgent(started, console, restarts: restarts) } catch is CancellationError {
+                do { try await serveAgent(started, console, mounts, restarts: restarts) } catch is CancellationError {
                     return .abandoned
                 } catch { return .failed("\(error)") }
                 return nil
             }
-            tasks.addTask { await obeyOrders(started) }
+            tasks.addTask { await obeyOrders(started, mounts) }
             tasks.addTask { await watchTime() }
             tasks.addTask {
                 // The guest's clock stands while the host sleeps.
@@ -111,7 +111,7 @@ extension Supervisor {
 
     // MARK: What ends a machine
 
-    private func obeyOrders(_ started: StartedMachine) async -> Ending? {
+    private func obeyOrders(_ started: StartedMachine, _ mounts: MountServers) async -> Ending? {
         let machine = started.machine
         // Whether its processors stand, its memory kept.
         var stands = false
@@ -160,10 +160,10 @@ extension Supervisor {
                 await session.beginStopping()
                 return .stopped(reason: nil)
             case .stop(let grace, let reason):
-                await stop(machine, grace)
+                await stop(machine, mounts, grace)
                 return .stopped(reason: reason)
             case .mainEnded(let status, let reason):
-                await stop(machine, Self.usualGrace)
+                await stop(machine, mounts, Self.usualGrace)
                 return .mainEnded(status, reason: reason)
             }
         }
@@ -187,14 +187,23 @@ extension Supervisor {
     }
 
     /// Has the agent end all processes, write the disk and turn the machine off; returns when it has, or has not in time.
-    private func stop(_ machine: any Machine, _ grace: UInt32) async {
+    private func stop(_ machine: any Machine, _ mounts: MountServers, _ grace: UInt32) async {
         await session.beginStopping()
         // What goes away with the machine needs no writing.
-        guard await session.isReachable, !record.removesItself || grace > 0 else { return }
+        guard await session.isReachable, !record.removesItself || grace > 0 || record.writesToHost else { return }
         note(SandboxLife(.stopping, supervisor: getpid()).with(directory))
+        // Of a sandbox that goes only what it wrote to the host is to be kept.
+        let endsWithMounts = if record.removesItself { await mounts.relay.isServing } else { false }
         await session.shutDown(graceMilliseconds: grace)
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { _ = await machine.waitForExit() }
+            if endsWithMounts {
+                tasks.addTask {
+                    await mounts.relay.waitUntilUnmounted()
+                    machine.kill()
+                    _ = await machine.waitForExit()
+                }
+            }
             tasks.addTask {
                 for await case .kill in await session.orders {
                     machine.kill()
@@ -242,11 +251,26 @@ extension Supervisor {
 
     // MARK: The agent
 
-    private func serveAgent(_ started: StartedMachine, _ console: ConsoleLog, restarts: Int) async throws {
+    private func serveAgent(
+        _ started: StartedMachine, _ console: ConsoleLog, _ mounts: MountServers, restarts: Int
+    ) async throws {
         let machine = started.machine
         let (frames, queue) = AsyncStream.makeStream(of: Frame.self)
-        try await FrameChannel.frames(machine.agentPort, on: group).executeThenClose { inbound, outbound in
+        let relay = mounts.relay
+        try await FrameChannel.frames(machine.agentPort, on: relay.loop, relay: relay).executeThenClose {
+            inbound, outbound in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
+                let (isConfigured, configured) = AsyncStream.makeStream(of: Void.self)
+                if started.frozen == nil {
+                    tasks.addTask {
+                        guard await isConfigured.first(where: { _ in true }) != nil else { throw CancellationError() }
+                        try await serve(mounts) {
+                            // Whoever hears that it is ready finds it written down.
+                            announce(restarts: restarts, goesOn: false)
+                            await session.activate(queue, main: record.main)
+                        }
+                    }
+                }
                 tasks.addTask {
                     for await frame in frames { try await outbound.write(frame) }
                 }
@@ -261,12 +285,12 @@ extension Supervisor {
                         }
                         await mark("configured")
                         try await isKept
-                        // Whoever hears that it is ready finds it written down.
-                        announce(restarts: restarts, goesOn: started.frozen != nil)
                         if let frozen = started.frozen {
+                            // The agent may have something to say at once.
+                            announce(restarts: restarts, goesOn: true)
                             try await session.goOn(queue, session.isFrozen ? nil : frozen)
                         } else {
-                            await session.activate(queue, main: record.main)
+                            configured.yield()
                         }
                         while let frame = try await received.next() { try await session.receive(frame) }
                         try await agentGone(console)
@@ -346,7 +370,7 @@ extension Supervisor {
             upperIsFresh: diskIsFresh,
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
-            },
+            } + MountPlan(record.mounts).configured,
             limits: .init(processes: record.limits.processes))
     }
 }

@@ -54,7 +54,11 @@ public struct Supervisor: Sendable {
             tasks.addTask {
                 await serve(control, seat)
                 // A sandbox that goes on without its first client listens for others.
-                return record.endsWithClient ? .abandoned : nil
+                guard record.endsWithClient else { return nil }
+                // What programs have written is the host's, and may still be on its way.
+                guard record.writesToHost, await session.isReachable else { return .abandoned }
+                await session.order(.stop(graceMilliseconds: 0, reason: nil))
+                return nil
             }
             tasks.addTask {
                 do { try await listen() } catch is CancellationError { return nil } catch {

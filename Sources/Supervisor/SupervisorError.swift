@@ -1,5 +1,7 @@
 import AgentProtocol
 import Engine
+import ForeignText
+import SandboxState
 
 /// Why a sandbox did not come to be, or ended before it was told to.
 public enum SupervisorError: Error, CustomStringConvertible {
@@ -12,6 +14,7 @@ public enum SupervisorError: Error, CustomStringConvertible {
     case notSilent(String)
     /// A frozen machine does not go on here.
     case cannotGoOn(String)
+    case mount(SandboxMount, reason: String)
 
     /// One or two lines for a person.
     public var description: String {
@@ -24,6 +27,8 @@ public enum SupervisorError: Error, CustomStringConvertible {
         case .agentProtocol(let error, let console):
             "the guest's agent broke the protocol (\(error)); the sandbox was ended\(Self.last(console))"
         case .agentGone(let console): "the guest's agent closed its channel; the sandbox was ended\(Self.last(console))"
+        case .mount(let mount, let reason):
+            "cannot mount \(mount.source ?? "memory") at \(mount.target): \(reason.excerpt(500))"
         case .machineEnded(let exit, let console):
             if let panic = Self.panic(console) {
                 "the machine ended: the guest's kernel panicked: \(panic)"

@@ -35,6 +35,7 @@ final class Rehearsal: Sendable {
     private func rehearse(_ agent: inout Conversation, isNew: Bool) throws {
         try agent.waitUntilReady()
         try configure(&agent, isNew: isNew)
+        try agent.mount()
         // With and without a terminal, and twice: the second finds what the first has left.
         for (number, terminal) in [nil, nil, TerminalSize(rows: 24, columns: 80)].enumerated() {
             try runProgram(&agent, stream: UInt32(number + 1), terminal)
@@ -77,7 +78,8 @@ final class Rehearsal: Sendable {
 
     private func runProgram(_ agent: inout Conversation, stream: UInt32, _ terminal: TerminalSize?) throws {
         let specification = ProcessSpecification(
-            arguments: ["/rehearsal"], environment: ["HOME=/root"], workingDirectory: "/", user: "root",
+            arguments: ["/rehearsal"], environment: ["HOME=/root"],
+            workingDirectory: stream == 2 && agent.hasMount ? RehearsedMount.target : "/", user: "root",
             terminal: terminal, takesInput: true)
         try agent.send(.start(stream: stream, specification))
         try agent.send(.data(stream: stream, [0x0a]))
@@ -105,6 +107,10 @@ final class Rehearsal: Sendable {
         private let rehearsal: Rehearsal
         private var decoder = FrameDecoder()
         private var consoleOpen = true
+        private var mounted = RehearsedMount()
+
+        /// Whether a directory is mounted.
+        var hasMount: Bool { mounted.isPlaced }
 
         init(_ rehearsal: Rehearsal) { self.rehearsal = rehearsal }
 
@@ -116,10 +122,32 @@ final class Rehearsal: Sendable {
             }
         }
 
+        /// Mounts a directory as the host serves it, if the guest's kernel can.
+        mutating func mount() throws {
+            mounted = RehearsedMount()
+            try send(RehearsedMount.start)
+            while mounted.isStarting {
+                if let message = try nextMessage() { throw Failure("the agent does not mount: \(message)") }
+            }
+        }
+
         mutating func next() throws -> GuestMessage {
+            while true { if let message = try nextMessage() { return message } }
+        }
+
+        /// The next message; `nil` for one about the mount, which is answered.
+        private mutating func nextMessage() throws -> GuestMessage? {
+            let frame = try nextFrame()
+            let message = try GuestMessage(frame)
+            guard frame.stream == RehearsedMount.stream else { return message }
+            for answer in mounted.receive(message) { try send(answer) }
+            return nil
+        }
+
+        private mutating func nextFrame() throws -> Frame {
             let machine = rehearsal.machine
             while true {
-                if let frame = try decoder.next() { return try GuestMessage(frame) }
+                if let frame = try decoder.next() { return frame }
                 let now = HostClock.monotonic
                 guard now < deadline else { throw Failure("the agent is not ready after \(Rehearsal.limit) seconds") }
                 var wait = [

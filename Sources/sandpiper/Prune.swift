@@ -45,7 +45,9 @@ struct Prune: ParsableCommand {
         let home = try Home.current()
         let now = Int64(time(nil))
         let old = try SandboxEntry.all(in: home).filter { isUnused($0, now: now) && filter.matches($0) }
-        guard !old.isEmpty, try force || isConfirmed(old.count) else { return }
+        let question =
+            "Remove \(old.count) sandbox\(old.count == 1 ? "" : "es") and all in \(old.count == 1 ? "it" : "them")?"
+        guard !old.isEmpty, try force || Confirmation.isGiven(question) else { return }
         var failed = false
         for entry in old {
             do {
@@ -64,14 +66,5 @@ struct Prune: ParsableCommand {
         guard !entry.life.isOwned, entry.life.status != .paused else { return false }
         let since = entry.life.ended ?? entry.life.started ?? entry.record.created
         return until.map { now &- since >= $0.milliseconds / 1000 } ?? true
-    }
-
-    private func isConfirmed(_ count: Int) throws -> Bool {
-        let input = try Descriptor(duplicating: 0)
-        guard input.isTerminal else { return true }
-        let question =
-            "Remove \(count) sandbox\(count == 1 ? "" : "es") and all in \(count == 1 ? "it" : "them")? [y/N] "
-        try Descriptor(duplicating: 2).write(Array(question.utf8))
-        return ["y", "yes"].contains((readLine() ?? "").lowercased())
     }
 }

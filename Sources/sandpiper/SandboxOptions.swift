@@ -29,6 +29,15 @@ struct SandboxOptions: ParsableArguments {
     @Option(help: "Start it again when it ends: no, on-failure[:N] or always.") var restart: RestartPolicy = .never
     @Option(help: "A directory that lies on the disk itself, not in the overlay; for container engines inside.")
     var scratch: [String] = []
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Show a directory or file of the host, or a volume, at a path of the sandbox.", valueName: "host:guest[:ro]"
+        ))
+    var volume: [String] = []
+    @Option(
+        help: ArgumentHelp("Mount memory at a path of the sandbox, perhaps with a limit.", valueName: "guest[:size]"))
+    var tmpfs: [String] = []
     @Option(help: "Replace the image's entrypoint.") var entrypoint: String?
     @Flag(name: .customLong("require-kvm"), help: "Refuse to emulate: fail where KVM does not really work.")
     var requireKVM = false
@@ -62,11 +71,7 @@ struct SandboxOptions: ParsableArguments {
     func sandbox(_ image: StoredImage, _ reference: String, command: [String]) throws -> NewSandbox {
         var sandbox = try NewSandbox(reference, image)
         sandbox.name = name
-        for text in label {
-            let key = text.prefix { $0 != "=" }
-            guard !key.isEmpty else { throw Failure("--label \(text): write KEY=VALUE") }
-            sandbox.labels[String(key)] = String(text.dropFirst(key.count + 1))
-        }
+        sandbox.labels = try Labels.parse(label)
         sandbox.limits = SandboxLimits(
             cpus: cpus, memory: memory.roundedUp(to: .mebibytes(2)).bytes,
             disk: disk.roundedUp(to: .mebibytes(1)).bytes, processes: pidsLimit ?? 0,
@@ -84,6 +89,8 @@ struct SandboxOptions: ParsableArguments {
         sandbox.restart = restart
         sandbox.idleAction = onIdle
         sandbox.scratch = scratch
+        sandbox.mounts =
+            try volume.map { try SandboxMount.parse(volume: $0) } + tmpfs.map { try SandboxMount.parse(memory: $0) }
         return sandbox
     }
 

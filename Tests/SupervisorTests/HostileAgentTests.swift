@@ -52,11 +52,15 @@ import FrozenMachine
         let sandbox = try TestSandbox()
         let machine = try FakeMachine()
         let supervisor = supervisor(sandbox)
+        let mounts = try mounts(sandbox)
         let life = Task {
-            await supervisor.run(try machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
+            await supervisor.run(
+                try machine.started, try ConsoleLog(path: sandbox.directory.console), mounts, restarts: 0)
         }
         await supervisor.session.order(.stop(graceMilliseconds: 60_000, reason: "enough"))
-        guard case .stopped("enough") = try await life.value else { return _ = Issue.record("it did not stop") }
+        let ending = try await life.value
+        await mounts.end()
+        guard case .stopped("enough") = ending else { return _ = Issue.record("it did not stop") }
         #expect(await !supervisor.session.wasReady)
         #expect(sandbox.directory.currentLife().status == .starting)
     }
@@ -67,8 +71,15 @@ import FrozenMachine
     }
 
     private func run(_ sandbox: TestSandbox, _ machine: FakeMachine) async throws -> Supervisor.Ending {
-        await supervisor(sandbox).run(
-            try machine.started, try ConsoleLog(path: sandbox.directory.console), restarts: 0)
+        let mounts = try mounts(sandbox)
+        let ending = await supervisor(sandbox).run(
+            try machine.started, try ConsoleLog(path: sandbox.directory.console), mounts, restarts: 0)
+        await mounts.end()
+        return ending
+    }
+
+    private func mounts(_ sandbox: TestSandbox) throws -> MountServers {
+        try MountServers(sandbox.record, in: sandbox.home, on: MultiThreadedEventLoopGroup.singleton.next())
     }
 }
 

@@ -9,8 +9,10 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+#include "files.h"
 #include "jail.h"
 #include "kvm.h"
+#include "wall.h"
 
 /// O_PATH of open(2): a descriptor that only names a file.
 static const int linux_open_path = 010000000;

@@ -27,12 +27,24 @@ public struct SandboxHost: Sendable, Hashable {
     /// Looks both up.
     /// - Throws: ``SandpiperError``. Blocks.
     func resolved() throws -> ResolvedHost {
-        if let path = [home, executables].compactMap(\.self).first(where: { !$0.hasPrefix("/") }) {
-            throw SandpiperError.invalidArgument("'\(path)' is not an absolute path")
-        }
+        if let executables { try checkAbsolute(executables) }
         return ResolvedHost(
-            home: try home.map { Home(path: $0) } ?? Home.current(),
+            home: try resolvedHome(),
             installation: try executables.map { Installation(in: $0) } ?? Installation())
+    }
+}
+
+extension SandboxHost {
+    /// Looks the home up.
+    /// - Throws: ``SandpiperError``.
+    func resolvedHome() throws -> Home {
+        guard let home else { return try Home.current() }
+        try checkAbsolute(home)
+        return Home(path: home)
+    }
+
+    private func checkAbsolute(_ path: String) throws {
+        guard path.hasPrefix("/") else { throw SandpiperError.invalidArgument("'\(path)' is not an absolute path") }
     }
 }
 

@@ -47,13 +47,16 @@ extension Sandbox {
         public var removesItself: Bool
         /// Whether the image is fetched.
         public var pull: PullPolicy
+        /// Directories and files of the host, volumes and memory that it shows, each at a target of its own.
+        public var mounts: [Mount]
 
         /// Options, with the usual values for what is not given.
         public init(
             name: String? = nil, labels: [String: String] = [:], cpus: Int = 1, memory: ByteSize = .mebibytes(512),
             disk: ByteSize = .mebibytes(8192), environment: [String: String] = [:], workingDirectory: String? = nil,
             user: String? = nil, maximumDuration: Duration? = nil, idleTimeout: Duration? = nil,
-            requireKVM: Bool = false, removesItself: Bool = false, pull: PullPolicy = .missing
+            requireKVM: Bool = false, removesItself: Bool = false, pull: PullPolicy = .missing,
+            mounts: [Mount] = []
         ) {
             self.name = name
             self.labels = labels
@@ -68,6 +71,7 @@ extension Sandbox {
             self.requireKVM = requireKVM
             self.removesItself = removesItself
             self.pull = pull
+            self.mounts = mounts
         }
     }
 }
@@ -96,6 +100,7 @@ extension Sandbox.Options {
         if pausesWhenIdle { new.idleAction = .pause }
         new.requireKVM = requireKVM
         new.removesItself = removesItself
+        new.mounts = mounts.map(\.mount)
         return try new.record(host.installation)
     }
 

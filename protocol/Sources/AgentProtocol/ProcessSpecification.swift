@@ -39,6 +39,8 @@ public struct ProcessSpecification: Equatable, Sendable {
     public enum Builtin: UInt8, Sendable, CaseIterable {
         /// Serves the sandbox's files on stdin and stdout, in the language of the module `FileProtocol`.
         case files = 1
+        /// No process at all: mounts what the arguments say, a ``GuestMount``, and serves it with the stream's bytes.
+        case mount = 2
     }
 
     /// One limit as in setrlimit(2).
@@ -80,6 +82,11 @@ public struct ProcessSpecification: Equatable, Sendable {
     /// A process that serves the sandbox's files as a user of the image, named as in ``user``.
     public static func files(user: String = "") -> ProcessSpecification {
         ProcessSpecification(arguments: [], user: user, takesInput: true, builtin: .files)
+    }
+
+    /// A mount whose file system the stream's other end serves.
+    public static func mount(_ mount: GuestMount) -> ProcessSpecification {
+        ProcessSpecification(arguments: mount.arguments, takesInput: true, builtin: .mount)
     }
 
     init(decoding payload: [UInt8]) throws(ProtocolError) {

@@ -147,16 +147,26 @@ public final class Agent {
     // MARK: The end
 
     private func beginShutdown(tellsStopped: Bool, grace: UInt64 = 2_000) {
+        var mounts: MountTable?
+        if case .serving(let processes, _) = state {
+            processes.isClosing = true
+            mounts = processes.mounts
+        }
+        // Nobody answers any more, and who waits for an answer cannot be killed.
+        if port.isLost { mounts?.cutOffAll() }
         guard shutdown == nil else { return }
         self.tellsStopped = tellsStopped
-        if case .serving(let processes, _) = state { processes.isClosing = true }
-        shutdown = Shutdown(loop: loop, grace: grace)
+        shutdown = Shutdown(loop: loop, grace: grace, mounts: mounts)
         reaper.check()
     }
 
     /// Writes everything to disk, unmounts it, and tells the host.
     private func rest() throws(AgentError) {
-        if case .serving(_, let root) = state { try root.unmount() }
+        if case .serving(let processes, let root) = state {
+            // From here on nobody carries requests to the host.
+            processes.mounts.cutOffAll()
+            try root.unmount()
+        }
         guard tellsStopped else { return }
         port.send(.stopped)
         // The device may take the last bytes only after this. The host closes the port when it has them; a host that

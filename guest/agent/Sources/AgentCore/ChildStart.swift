@@ -57,6 +57,8 @@ struct ChildStart {
     private static func function(of builtin: ProcessSpecification.Builtin) -> @convention(c) () -> Int32 {
         switch builtin {
         case .files: { FileService.serve() }
+        // Not a process.
+        case .mount: { 1 }
         }
     }
 }

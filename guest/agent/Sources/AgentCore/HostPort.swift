@@ -96,6 +96,11 @@ final class HostPort {
         queue.appendData(of: stream, channel, from: source.number, limit: limit)
     }
 
+    /// Queues bytes for the host, at most ``FrameHeader/maximumData``.
+    func sendData(of stream: UInt32, _ channel: Channel, _ bytes: UnsafeRawBufferPointer) {
+        queue.appendData(of: stream, channel, bytes)
+    }
+
     /// Whether output of processes can be moved now.
     var canMove: Bool { isFlushed && isWritable && !isLost && !isSilent }
 

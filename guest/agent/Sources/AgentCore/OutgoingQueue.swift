@@ -45,6 +45,19 @@ struct OutgoingQueue {
         return count
     }
 
+    /// Adds a data frame with these bytes, at most ``FrameHeader/maximumData``.
+    mutating func appendData(of stream: UInt32, _ channel: Channel, _ payload: UnsafeRawBufferPointer) {
+        makeSpace(for: FrameHeader.size + payload.count)
+        var header: [UInt8] = []
+        FrameHeader(kind: .data, channel: channel, stream: stream, length: payload.count).encode(into: &header)
+        bytes.withUnsafeMutableBytes { buffer in
+            let space = UnsafeMutableRawBufferPointer(rebasing: buffer[end..<end + header.count + payload.count])
+            space.copyBytes(from: header)
+            UnsafeMutableRawBufferPointer(rebasing: space[header.count...]).copyMemory(from: payload)
+        }
+        end += header.count + payload.count
+    }
+
     /// Writes as much as the descriptor takes of at most `limit` bytes.
     /// - Returns: what write(2) returned.
     mutating func write(to descriptor: Int32, limit: Int) -> Int {

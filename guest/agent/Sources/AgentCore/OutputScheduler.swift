@@ -1,7 +1,17 @@
+/// Bytes for the host that come in pieces.
+protocol Output: AnyObject {
+    /// Whether ``send(to:)`` could do something now, if the port has room.
+    var isReady: Bool { get }
+    /// Whether nothing more will be sent.
+    var hasEnded: Bool { get }
+    /// Sends one frame, or notices the end.
+    func send(to port: HostPort)
+}
+
 /// Lets the outputs of all processes take turns, one frame each, while the port has room.
 final class OutputScheduler {
     private let port: HostPort
-    private var waiting: [OutputSource] = []
+    private var waiting: [any Output] = []
     private var first = 0
     private var isWaiting: Set<ObjectIdentifier> = []
 
@@ -11,13 +21,13 @@ final class OutputScheduler {
     var hasWork: Bool { first < waiting.count && port.hasRoom }
 
     /// Queues a source that may have become ready.
-    func consider(_ source: OutputSource) {
+    func consider(_ source: any Output) {
         guard source.isReady, isWaiting.insert(ObjectIdentifier(source)).inserted else { return }
         waiting.append(source)
     }
 
     /// Gives each waiting source at most one turn; `ended` hears of those that have nothing more to say.
-    func turn(_ ended: (OutputSource) -> Void) {
+    func turn(_ ended: (any Output) -> Void) {
         let round = waiting.count
         while first < round && port.hasRoom {
             let source = waiting[first]

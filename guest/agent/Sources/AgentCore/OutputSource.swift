@@ -6,7 +6,7 @@ import Glibc
 ///
 /// Sent only within the host's credit. When the process is gone, what is in the pipe at that moment is still sent,
 /// and nothing that background children write later.
-final class OutputSource {
+final class OutputSource: Output {
     let stream: UInt32
     let channel: Channel
     private let descriptor: Descriptor

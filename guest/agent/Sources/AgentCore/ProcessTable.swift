@@ -25,6 +25,8 @@ final class ProcessTable {
     private let surroundings: Surroundings
     private let outputs: OutputScheduler
     private let discarded: DiscardedOutput
+    /// The file systems that the host serves.
+    let mounts: MountTable
     private var streams: [UInt32: RunningProcess] = [:]
     private var processes: [pid_t: RunningProcess] = [:]
 
@@ -37,6 +39,7 @@ final class ProcessTable {
         self.surroundings = surroundings
         outputs = OutputScheduler(port: port)
         discarded = DiscardedOutput(loop: loop)
+        mounts = MountTable(loop: loop, port: port, outputs: outputs)
     }
 
     /// Whether ``turn()`` could do something now.
@@ -47,7 +50,8 @@ final class ProcessTable {
 
     /// Sends a round of output.
     func turn() {
-        outputs.turn { [self] source in
+        outputs.turn { [self] output in
+            guard let source = output as? OutputSource else { return }
             loop.forget(source.source)
             if let process = streams[source.stream] { finishIfDrained(process) }
         }
@@ -60,7 +64,10 @@ final class ProcessTable {
     func start(_ specification: ProcessSpecification, as stream: UInt32) {
         do throws(StartFailure) {
             guard !isClosing else { throw StartFailure(.noResources, "the machine is shutting down") }
-            guard streams[stream] == nil else { throw StartFailure(.badRequest, "stream \(stream) is in use") }
+            guard streams[stream] == nil, !mounts.uses(stream) else {
+                throw StartFailure(.badRequest, "stream \(stream) is in use")
+            }
+            if specification.builtin == .mount { return try mounts.start(specification, as: stream) }
             let process = try launch(specification, as: stream)
             streams[stream] = process
             processes[process.pid] = process
@@ -76,16 +83,20 @@ final class ProcessTable {
 
     /// Passes bytes to a process's stdin; a process that is gone needs none.
     func receive(_ bytes: [UInt8], for stream: UInt32) throws(AgentError) {
-        guard let process = streams[stream] else { return }
+        guard let process = streams[stream] else { return mounts.receive(bytes, for: stream) }
         returnCredit(try process.input.receive(bytes), of: stream)
     }
 
     /// Ends a process's stdin.
-    func endInput(of stream: UInt32) { streams[stream]?.input.end() }
+    func endInput(of stream: UInt32) {
+        streams[stream]?.input.end()
+        mounts.cutOff(stream)
+    }
 
     /// Lets a process send more.
     func grant(_ count: UInt32, to channel: Channel, of stream: UInt32) throws(AgentError) {
-        guard let source = streams[stream]?.outputs.first(where: { $0.channel == channel }) else { return }
+        guard let process = streams[stream] else { return mounts.grant(count, of: stream) }
+        guard let source = process.outputs.first(where: { $0.channel == channel }) else { return }
         try source.grant(count)
         outputs.consider(source)
     }

@@ -35,20 +35,42 @@ struct RootDirectory {
     func exists(_ path: String) -> Bool { (try? open(path, O_PATH)) != nil }
 
     /// Opens the directory at a path; makes what is missing of it.
-    func makeDirectories(_ path: String, mode: mode_t = 0o755) throws(AgentError) -> Descriptor {
+    func makeDirectories(
+        _ path: String, mode: mode_t = 0o755, staysOnMount: Bool = false
+    ) throws(AgentError) -> Descriptor {
         var current = try open("/", O_PATH | O_DIRECTORY)
         var prefix = ""
         for component in path.split(separator: "/") where component != "." {
             prefix += "/\(component)"
-            if let next = try? open(prefix, O_PATH | O_DIRECTORY) {
+            if let next = try? open(prefix, O_PATH | O_DIRECTORY, staysOnMount: staysOnMount) {
                 current = next
                 continue
             }
             let made = mkdirat(current.number, String(component), mode)
             if made < 0 && errno != EEXIST { throw .system("make the directory \(prefix)", errno) }
-            current = try open(prefix, O_PATH | O_DIRECTORY)
+            current = try open(prefix, O_PATH | O_DIRECTORY, staysOnMount: staysOnMount)
         }
         return current
+    }
+
+    /// Opens the file at a path, to mount on it; makes it, and the directories above it, when it is missing.
+    func makeFile(_ path: String, staysOnMount: Bool = false) throws(AgentError) -> Descriptor {
+        let components = path.split(separator: "/")
+        _ = try makeDirectories(
+            "/" + components.dropLast().joined(separator: "/"), staysOnMount: staysOnMount)
+        if (try? open(path, O_PATH, staysOnMount: staysOnMount)) == nil {
+            let flags = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC
+            _ = Descriptor(
+                try AgentError.check("make the file \(path)") {
+                    agent_open_in_root(root.number, path, flags, 0o644, staysOnMount ? 1 : 0)
+                })
+        }
+        let file = try open(path, O_PATH, staysOnMount: staysOnMount)
+        var status = stat()
+        guard fstat(file.number, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+            throw .refused("cannot mount a file at \(path): there is a directory")
+        }
+        return file
     }
 
     /// Opens a directory right below the root, where something of the system goes; what the image has there instead of

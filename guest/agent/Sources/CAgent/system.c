@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <termios.h>
@@ -235,6 +236,14 @@ int agent_fork(void) {
 }
 
 bool agent_has_attributes(const char *path) { return llistxattr(path, NULL, 0) != 0; }
+
+int agent_device_of(const char *path, uint32_t *major, uint32_t *minor) {
+    struct statx status;
+    if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) < 0) return -1;
+    *major = status.stx_dev_major;
+    *minor = status.stx_dev_minor;
+    return 0;
+}
 
 int agent_leave_mounts(void) { return unshare(CLONE_NEWNS | CLONE_NEWUTS); }
 

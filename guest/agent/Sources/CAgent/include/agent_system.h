@@ -66,6 +66,9 @@ int agent_fork(void);
 /// Whether a file has extended attributes, or cannot be asked: llistxattr(2).
 bool agent_has_attributes(const char *path);
 
+/// The device number of the file system mounted at `path`, of which nothing is asked.
+int agent_device_of(const char *path, uint32_t *major, uint32_t *minor);
+
 /// unshare(2): mounts and names of this process's own.
 int agent_leave_mounts(void);
 

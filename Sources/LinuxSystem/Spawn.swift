@@ -1,5 +1,4 @@
 import Glibc
-import LinuxSystem
 
 /// `POSIX_SPAWN_SETSID` of glibc's spawn.h, which the Swift module does not show.
 private let newSession: Int16 = 0x80

@@ -1,0 +1,1 @@
+../../../../Sources/MountServer/Protocol/KernelProtocol.swift

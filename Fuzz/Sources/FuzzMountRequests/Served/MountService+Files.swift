@@ -1,0 +1,1 @@
+../../../../Sources/MountServer/Requests/MountService+Files.swift

@@ -1,0 +1,1 @@
+../../../../Sources/MountServer/Requests/MountService+Names.swift

@@ -1,0 +1,1 @@
+../../../../Sources/MountServer/Tree/Node.swift

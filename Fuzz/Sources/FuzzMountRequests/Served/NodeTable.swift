@@ -1,0 +1,1 @@
+../../../../Sources/MountServer/Tree/NodeTable.swift

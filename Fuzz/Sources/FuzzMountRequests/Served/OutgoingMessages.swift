@@ -1,0 +1,1 @@
+../../../../Sources/MountServer/Protocol/OutgoingMessages.swift

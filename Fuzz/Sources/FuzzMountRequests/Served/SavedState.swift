@@ -1,0 +1,1 @@
+../../../../Sources/MountServer/State/SavedState.swift
