@@ -21,11 +21,13 @@ import cli_start
 import copy_files
 import create_start
 import exec_start
+import fork
 import idle_memory
 import import_docker
 import import_gzip
 import import_memory
 import import_shared_base
+import pause
 import pull
 import run_start
 import start_by_size
@@ -37,8 +39,9 @@ from measure import Failure
 from setting import Setting
 
 # In the order of the specification.
-MODULES = [cli_start, boot, run_start, create_start, exec_start, twenty_at_once, idle_memory, stdout, copy_files,
-           thousand_in_a_row, import_gzip, import_docker, import_memory, import_shared_base, start_by_size, pull]
+MODULES = [cli_start, boot, run_start, create_start, exec_start, twenty_at_once, fork, pause, idle_memory,
+           stdout, copy_files, thousand_in_a_row, import_gzip, import_docker, import_memory, import_shared_base,
+           start_by_size, pull]
 BENCHMARKS = {module.__name__: module.measure for module in MODULES}
 # Runs of each contender and warm-ups before them, megabytes of the largest image, sandboxes in a row.
 COMPLETE, QUICK = (20, 3, 2000, 1000), (3, 1, 100, 30)
