@@ -25,9 +25,13 @@ public final class ControlConnection: Sendable {
     /// Connects to the supervisor of a running sandbox.
     /// - Throws: ``ControlError/notRunning(_:_:)``, `SystemError`.
     public convenience init(to directory: SandboxDirectory) throws {
+        self.init(try Self.connect(to: directory))
+    }
+
+    private static func connect(to directory: SandboxDirectory) throws -> Descriptor {
         do {
             let place = try Descriptor(opening: directory.socketDirectory, O_RDONLY | O_DIRECTORY)
-            self.init(try UnixSocket.connect(SandboxDirectory.controlSocketName, in: place))
+            return try UnixSocket.connect(SandboxDirectory.controlSocketName, in: place)
         } catch {
             guard error.number == ENOENT || error.number == ECONNREFUSED else { throw error }
             throw ControlError.notRunning("\(directory.id)", directory.currentLife())
@@ -38,37 +42,43 @@ public final class ControlConnection: Sendable {
     /// let go on first.
     /// - Throws: as ``init(to:)``, and what keeps it from going on.
     public convenience init(waking directory: SandboxDirectory) throws {
-        do { try self.init(to: directory) } catch ControlError.notRunning(let id, let life) {
-            guard life.status == .paused, life.resumesOnRequest == true else {
-                throw ControlError.notRunning(id, life)
+        self.init(try Self.wake(directory))
+    }
+
+    /// How long others may take to put a sandbox to sleep or to wake it, in nanoseconds.
+    private static let patience: UInt64 = 60_000_000_000
+
+    private static func wake(_ directory: SandboxDirectory) throws -> Descriptor {
+        let deadline = HostClock.monotonic + patience
+        while true {
+            do { return try connect(to: directory) } catch ControlError.notRunning(let id, let life) {
+                let isAsleep = life.status == .paused && life.resumesOnRequest == true
+                // One that is being woken by another is neither asleep nor there yet.
+                guard isAsleep || life.status == .starting, HostClock.monotonic < deadline else {
+                    throw ControlError.notRunning(id, life)
+                }
+                do {
+                    guard isAsleep else { throw StateError.isOwned(directory.id) }
+                    let supervisor = try SupervisorProcess(starting: directory, try Installation())
+                    try supervisor.connection.waitUntilReady()
+                } catch StateError.isOwned {
+                    try waitForChange(of: directory)
+                }
             }
-            do {
-                let supervisor = try SupervisorProcess(starting: directory, try Installation())
-                try supervisor.connection.waitUntilReady()
-            } catch StateError.isOwned {
-                // Another one has woken it, or it is about to be ready.
-                try Self.waitForOwner(directory)
-            }
-            try self.init(to: directory)
         }
     }
 
-    /// Waits until the sandbox's new owner listens, or is gone.
-    private static func waitForOwner(_ directory: SandboxDirectory) throws {
+    /// Waits until the sandbox's owner has begun to listen, or is gone.
+    private static func waitForChange(of directory: SandboxDirectory) throws {
         let changes = try InotifyDescriptor()
-        do { try changes.watch(directory.socketDirectory, [.names, .removal]) } catch { return }
-        while directory.isOwned,
-            !FileTree.exists(directory.socketDirectory + "/" + SandboxDirectory.controlSocketName)
-        {
-            let watch = SandboxWatch(directory)
-            var wait = [
-                pollfd(fd: changes.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: watch?.supervisor.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
-            ]
-            // One that has not yet said who it is may die unseen.
-            _ = poll(&wait, 2, watch == nil ? 100 : -1)
-            changes.clear()
-        }
+        for path in [directory.path, directory.socketDirectory] { try? changes.watch(path, [.names, .removal]) }
+        let watch = SandboxWatch(directory)
+        var wait = [
+            pollfd(fd: changes.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: watch?.supervisor.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
+        ]
+        // What has changed before it was watched is seen at the next look.
+        _ = poll(&wait, 2, 100)
     }
 
     /// Sends a message. When the supervisor has ended, its last words are still to be read, and nothing is thrown.
@@ -84,7 +94,11 @@ public final class ControlConnection: Sendable {
     /// - Throws: `ProtocolError`, `SystemError`.
     public func receive() throws -> [SupervisorMessage]? {
         var buffer = [UInt8](repeating: 0, count: 262_144)
-        let count = try buffer.withUnsafeMutableBytes { try socket.read(into: $0) }
+        // One that ended before it had read all that was sent resets the connection.
+        let count: Int
+        do { count = try buffer.withUnsafeMutableBytes { try socket.read(into: $0) } } catch let error as SystemError
+            where error.number == ECONNRESET
+        { return nil }
         guard count > 0 else { return nil }
         return try state.withLock { state in
             state.decoder.append(buffer[..<count])

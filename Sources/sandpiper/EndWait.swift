@@ -83,17 +83,22 @@ struct EndWait {
         for path in places { try? changes.watch(path, [.names, .removal]) }
     }
 
-    /// Waits until a file has changed; `false` when the supervisor has ended, or there is none.
+    /// Waits until a file has changed; `false` when the supervisor has ended, or there is none. A paused sandbox has not come to
+    /// its end.
     private mutating func waitForChange() throws -> Bool {
         supervisor = supervisor ?? SandboxWatch(directory)?.supervisor
         // One that is just coming up has not left its number yet, and one that is about to end has taken it away. Both
         // change files that are watched.
-        guard supervisor != nil || directory.isOwned else { return false }
+        guard supervisor != nil || directory.isOwned || isPaused else { return false }
         var descriptors = [
             pollfd(fd: supervisor?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
             pollfd(fd: changes.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
         ]
         guard poll(&descriptors, 2, -1) >= 0 || errno == EINTR else { throw SystemError("wait for the sandbox") }
-        return descriptors[0].revents == 0
+        if descriptors[0].revents == 0 { return true }
+        supervisor = nil
+        return isPaused
     }
+
+    private var isPaused: Bool { directory.currentLife().status == .paused }
 }

@@ -14,15 +14,6 @@ enum ForwardedCommands {
         (Template.self, "sandpiper-supervisor"), (Doctor.self, "sandpiper-supervisor"),
     ]
 
-    /// Those of `sandpiper snapshot`.
-    private static let snapshotExecutables: [(command: any ParsableCommand.Type, executable: String)] = [
-        (SnapshotVerify.self, "sandpiper-supervisor"), (SnapshotExport.self, "sandpiper-image"),
-        (SnapshotImport.self, "sandpiper-image"),
-    ]
-
-    /// The types that stand for the commands of `sandpiper snapshot`.
-    static let ofSnapshots = snapshotExecutables.map(\.command)
-
     /// The types that stand for the commands.
     static let all = executables.map(\.command)
 
@@ -30,9 +21,6 @@ enum ForwardedCommands {
     static func forward(_ arguments: [String]) throws {
         let match = executables.first { $0.command._commandName == arguments.first }
         if let match { try execute(match.executable, arguments) }
-        guard arguments.first == "snapshot", arguments.count > 1 else { return }
-        let other = snapshotExecutables.first { $0.command._commandName == arguments[1] }
-        if let other { try execute(other.executable, arguments) }
     }
 
     /// Becomes another executable of this installation.
@@ -43,21 +31,6 @@ enum ForwardedCommands {
         execv(path, &vector)
         throw SystemError("execute", path)
     }
-}
-
-private struct SnapshotVerify: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Read all of a snapshot, and say whether it is as it was written.")
-}
-
-private struct SnapshotExport: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "export", abstract: "Write a snapshot to an archive that other machines can import.")
-}
-
-private struct SnapshotImport: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "import", abstract: "Take in a snapshot from an archive.")
 }
 
 private struct Pull: ParsableCommand {

@@ -78,6 +78,20 @@ import Testing
         }
     }
 
+    @Test("a paused sandbox has not come to its end: 'wait' waits for that")
+    func wait() async throws {
+        try await TestHome.with { home in
+            _ = try await home.create("long", command: ["sh", "-c", "while [ ! -e /end ]; do sleep 0.1; done; exit 5"])
+            let waited = try await home.sandpiper("wait", "long") { _ async throws in
+                #expect(try await home.sandpiper("pause", "long").status == 0)
+                #expect(try await home.sandpiper("resume", "long").status == 0)
+                #expect(try await home.exec("long", "touch /end").status == 0)
+            }
+            #expect(waited.output == "5\n" && waited.status == 5, "\(waited)")
+            try await home.remove("long")
+        }
+    }
+
     @Test("an idle sandbox is paused and goes on with the next request")
     func idle() async throws {
         try await TestHome.with { home in
@@ -158,7 +172,10 @@ import Testing
                 // The command, at a random moment of it.
                 let delay = Double.random(in: 0...0.25)
                 let operation = ["pause", "resume", "snapshot create", "fork"][round % 4]
-                let script = "timeout -s KILL \(delay) sandpiper \(operation) victim >out 2>&1 </dev/null; true"
+                // A pause goes on without its command; whoever came meanwhile would wait for the sandbox to be resumed.
+                let script =
+                    "timeout -s KILL \(delay) sandpiper \(operation) victim >out 2>&1 </dev/null; "
+                    + (operation == "pause" ? "sleep 1.5" : "true")
                 _ = try await home.host(script)
                 try await sandbox.wait { $0.status == .running || $0.status == .paused && !sandbox.isOwned }
                 if sandbox.currentLife().status == .paused {

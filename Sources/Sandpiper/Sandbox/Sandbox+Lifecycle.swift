@@ -102,6 +102,12 @@ extension Sandbox {
     }
 
     private func end(_ request: ControlRequest, _ reason: String) async throws {
+        let wasPaused = try await blocking { [directory] in
+            guard directory.currentLife().status == .paused, !directory.isOwned else { return false }
+            try directory.endPaused()
+            return true
+        }
+        if wasPaused { return dropConnection() }
         let watch = try await watch()
         do {
             let connection = try await connection()
