@@ -122,8 +122,8 @@ struct ProgramFile {
             } else {
                 while stop < states.count, source(stop) == kind { stop += 1 }
             }
-            let part = range.bounds.lowerBound + UInt64(start) * Self.page
-                ..< range.bounds.lowerBound + UInt64(stop) * Self.page
+            let part =
+                range.bounds.lowerBound + UInt64(start) * Self.page..<range.bounds.lowerBound + UInt64(stop) * Self.page
             switch kind {
             case .zeros: map(part, range.protection, kind, 0)
             case .file: map(part, range.protection, kind, Int64(range.offset) + Int64(start) * Int64(Self.page))

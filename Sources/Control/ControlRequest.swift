@@ -51,7 +51,9 @@ public struct SnapshotRequest: Codable, Equatable, Sendable {
     public var isTemporary: Bool
 
     /// What a snapshot is to be.
-    public init(id: SandboxID = SandboxID(), name: SandboxName? = nil, diskOnly: Bool = false, isTemporary: Bool = false) {
+    public init(
+        id: SandboxID = SandboxID(), name: SandboxName? = nil, diskOnly: Bool = false, isTemporary: Bool = false
+    ) {
         self.id = id.description
         self.name = name?.description
         self.diskOnly = diskOnly

@@ -68,11 +68,15 @@ public struct FrozenMachine: Sendable {
             else { throw Damage("its manifest is none") }
             func small(_ name: String) throws -> [UInt8] {
                 let bytes = try FileTree.read("\(path)/\(name)")
-                guard Checksum(bytes).value == manifest.checksums[name] else { throw Damage("its '\(name)' is damaged") }
+                guard Checksum(bytes).value == manifest.checksums[name] else {
+                    throw Damage("its '\(name)' is damaged")
+                }
                 return bytes
             }
             let base = try Descriptor(opening: path + "/" + Self.memoryName(0))
-            guard Int64(try base.status().st_size) == manifest.memory else { throw Damage("its memory has another size") }
+            guard Int64(try base.status().st_size) == manifest.memory else {
+                throw Damage("its memory has another size")
+            }
             var memory = FrozenMemory(size: manifest.memory, base: base)
             for index in 1..<manifest.layers + 1 {
                 guard

@@ -15,6 +15,7 @@ enum Record {
     static func write(_ value: some Encodable, to path: String, durable: Bool) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try FileTree.writeAtomically(Array(try encoder.encode(value)) + [UInt8(ascii: "\n")], to: path, durable: durable)
+        try FileTree.writeAtomically(
+            Array(try encoder.encode(value)) + [UInt8(ascii: "\n")], to: path, durable: durable)
     }
 }

@@ -67,7 +67,9 @@ public struct Snapshot: Sendable {
                 return made
             } catch {
                 tasks.cancelAll()
-                while let late = await tasks.nextResult() { if case .success(let sandbox?) = late { made.append(sandbox) } }
+                while let late = await tasks.nextResult() {
+                    if case .success(let sandbox?) = late { made.append(sandbox) }
+                }
                 let sandboxes = made
                 await Task { for sandbox in sandboxes { try? await sandbox.remove() } }.value
                 throw error

@@ -29,7 +29,9 @@ extension Supervisor {
             } onCancel: {
                 started.machine.kill()
             }
-            if case .paused = ending { await session.machinePaused() } else {
+            if case .paused = ending {
+                await session.machinePaused()
+            } else {
                 await session.machineEnded()
                 try? FileTree.removeTree(directory.origin)
             }

@@ -59,7 +59,8 @@ struct List: ParsableCommand {
     }
 
     private func isShown(_ entry: SandboxEntry) -> Bool {
-        let isInQuestion = all || entry.life.isOwned || entry.life.status == .paused || filter.contains { $0.key == .status }
+        let isInQuestion =
+            all || entry.life.isOwned || entry.life.status == .paused || filter.contains { $0.key == .status }
         return isInQuestion && filter.matches(entry)
     }
 }

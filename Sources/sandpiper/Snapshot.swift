@@ -45,7 +45,8 @@ struct SnapshotCreate: ParsableCommand {
 struct SnapshotList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ls", abstract: "List snapshots.",
-        discussion: "OWN is the disk that goes free when the snapshot is removed, ALL what it takes with what others share.")
+        discussion:
+            "OWN is the disk that goes free when the snapshot is removed, ALL what it takes with what others share.")
 
     @Flag(name: .shortAndLong, help: "Print ids only.") var quiet = false
     @Flag(help: "Print JSON.") var json = false

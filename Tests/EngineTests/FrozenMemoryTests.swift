@@ -61,7 +61,9 @@ import Testing
     @Test("comes back from the index of a layer, and no other bytes are one")
     func index() throws {
         let size = Int64(Self.pages * MemoryLayer.pageSize)
-        let runs: [MemoryLayer.Run] = [.init(start: 0, count: 1), .init(start: 5, count: 3), .init(start: 63, count: 1)]
+        let runs: [MemoryLayer.Run] = [
+            .init(start: 0, count: 1), .init(start: 5, count: 3), .init(start: 63, count: 1),
+        ]
         let bytes = MemoryLayer.index(runs)
         #expect(MemoryLayer.runs(index: bytes, memory: size) == runs)
         #expect(MemoryLayer.runs(index: [], memory: size) == [])

@@ -25,7 +25,9 @@ struct ThawedEngine {
             given[.random] = try Descriptor(opening: "/dev/urandom")
             for (index, disk) in specification.disks.enumerated() { try add(disk, index) }
             if frozen.layout.isUsed { firstCommands = [] }
-            if !frozen.layout.isUsed, !specification.isPaused { firstCommands.append((command: "cont", arguments: "{}")) }
+            if !frozen.layout.isUsed, !specification.isPaused {
+                firstCommands.append((command: "cont", arguments: "{}"))
+            }
             let checkpoint = frozen.layout.checkpoint
             let files = [frozen.program] + frozen.parents + memory.files
             guard files.count == Int(checkpoint.files) + 1 else {

@@ -52,7 +52,8 @@ struct QEMUCommandLine {
         // looks for one for a whole second. On KVM it has a better clock than both.
         let clocks = emulated ? "pit=on,pic=on,rtc=on" : "pit=off,pic=off,rtc=off"
         let memory = "\((specification.memory + 1 << 20 - 1) >> 20)M"
-        let board = "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off,suppress-vmdesc=on"
+        let board =
+            "microvm,x-option-roms=off,acpi=off,isa-serial=off,\(clocks),mem-merge=off,dump-guest-core=off,suppress-vmdesc=on"
         arguments += ["-M", board + (specification.memoryFile == nil ? "" : ",memory-backend=memory")]
         if emulated {
             arguments += ["-accel", "tcg,tb-size=\(Self.translationCache >> 20)"]
