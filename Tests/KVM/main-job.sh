@@ -61,7 +61,17 @@ expect 'the first process of it'              0 'word'              sandpiper ex
 expect 'a further process'                    0 'word'              sandpiper exec first -- echo word
 expect 'much output'                          0 '67108864'          bash -c '
   sandpiper exec first -- head -c 67108864 /dev/zero | wc -c'
-expect 'remove'                               0 '.*'                sandpiper rm -f first
+expect 'something to find again'              0 ''                  sandpiper exec first -- sh -c 'echo memory > /dev/shm/x'
+expect 'a pause'                              0 '.*'                sandpiper pause first
+expect 'a resumption'                         0 '.*'                sandpiper resume first
+expect 'its memory is as it was'              0 'memory'            sandpiper exec first -- cat /dev/shm/x
+expect 'a second pause and resumption'        0 '.*'                bash -c 'sandpiper pause first && sandpiper resume first'
+expect 'a fork'                               0 '.*'                sandpiper fork --name second first
+expect 'a snapshot and a restored sandbox'    0 '.*'                bash -c '
+  sandpiper snapshot create second kept && sandpiper restore --name third kept && sandpiper snapshot rm kept'
+expect 'their memory is that of the first'    0 'memory memory memory' bash -c '
+  echo $(for name in first second third; do sandpiper exec $name -- cat /dev/shm/x; done)'
+expect 'remove'                               0 '.*'                sandpiper rm -f first second third
 one_of_twenty() {
   sandpiper create --require-kvm --memory 128m --name "box$1" python >/dev/null && sandpiper exec "box$1" -- echo used
 }
