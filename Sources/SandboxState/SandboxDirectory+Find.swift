@@ -6,7 +6,7 @@ extension SandboxDirectory {
         try system { () throws(SystemError) in try FileTree.names(in: home.sandboxes) }.compactMap { SandboxID($0) }
     }
 
-    /// The sandboxes, by name or else by id, that run from each image; images by the digests of their manifests.
+    /// The sandboxes and snapshots, by name or else by id, that need each image; images by the digests of their manifests.
     public static func users(in home: Home) throws(StateError) -> [String: [String]] {
         var users: [String: [String]] = [:]
         for id in try all(in: home) {
@@ -18,6 +18,9 @@ extension SandboxDirectory {
                 // What vanishes meanwhile belongs to a sandbox that ended.
                 if FileTree.exists(path) { throw error }
             }
+        }
+        for (_, snapshot) in try SnapshotDirectory.all(in: home) {
+            users[snapshot.sandbox.imageDigest, default: []].append("snapshot " + (snapshot.name ?? snapshot.id))
         }
         return users
     }

@@ -101,7 +101,7 @@ extension Supervisor {
 
     /// A machine with files of the host open is not frozen: the servers of its mounts would have to go on with it.
     private func refuseMounts() throws {
-        if let mount = record.mounts.first(where: { $0.type != .memory }) {
+        if let mount = record.mounts.first(where: \.isOfHost) {
             throw SupervisorError.notSilent("it has files of the host mounted at \(mount.target)")
         }
     }

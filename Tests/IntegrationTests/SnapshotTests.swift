@@ -107,13 +107,17 @@ import Testing
             #expect(try await home.sandpiper("snapshot", "create", "--disk-only", "source", "running").status == 0)
             #expect(try await home.sandpiper("stop", "source").status == 0)
             #expect(try await home.sandpiper("snapshot", "create", "source", "stopped").status == 0)
+            #expect(try await home.sandpiper("rm", "source").status == 0)
+            // What is written down keeps its image.
+            let refused = try await home.sandpiper("rmi", "busybox")
+            #expect(refused.status != 0 && refused.error.contains("snapshot running"), "\(refused)")
             for snapshot in ["running", "stopped"] {
                 #expect(try await home.sandpiper("restore", "--name", "of-\(snapshot)", snapshot).status == 0)
                 #expect(try await home.exec("of-\(snapshot)", "cat /file; ls /dev/shm").output == "unsynced\n")
                 #expect(try await home.sandpiper("rm", "-f", "of-\(snapshot)").status == 0)
                 #expect(try await home.sandpiper("snapshot", "rm", snapshot).status == 0)
             }
-            try await home.remove("source")
+            try await home.waitForProcesses()
         }
     }
 }
