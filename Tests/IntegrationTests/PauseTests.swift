@@ -230,8 +230,10 @@ import Testing
                 let delay = Double.random(in: 0...0.1)
                 _ = try await home.host(
                     """
+                    name='[s]andpiper-supervisor \(sandbox.id)'
                     sandpiper resume victim >out 2>&1 </dev/null & sleep \(delay)
-                    pkill -KILL -f '[s]andpiper-supervisor \(sandbox.id)'; wait; true
+                    pkill -KILL -f "$name" && while pgrep -f "$name" >/dev/null; do sleep 0.05; done
+                    wait; true
                     """)
                 let life = sandbox.currentLife()
                 switch life.status {
