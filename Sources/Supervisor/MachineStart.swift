@@ -66,6 +66,9 @@ extension Supervisor {
             try await Self.onThread {
                 try FileTree.removeTree(directory.origin)
                 try FileTree.rename(directory.frozen, to: directory.origin)
+                // After a power cut an old memory must not meet a disk that has changed since. A new sandbox is brought to
+                // the disk before it is announced.
+                if !session.isNew { try FileTree.synchronizeDirectory(of: directory.origin) }
             }
             try await machine.resume()
         } catch {

@@ -31,8 +31,9 @@ extension Supervisor {
                         frozen, to: directory.frozenWork + "/" + SandboxDirectory.frozenSessionName, durable: true)
                     try Descriptor(opening: directory.upperDisk, O_RDWR).synchronize()
                     try writer.finish(captured, durable: true)
+                    // Nothing fails after this: a machine that goes on must leave no frozen one behind.
                     try FileTree.rename(directory.frozenWork, to: directory.frozen)
-                    try FileTree.synchronizeDirectory(of: directory.frozen)
+                    try? FileTree.synchronizeDirectory(of: directory.frozen)
                 }
             }
         } catch {
