@@ -85,7 +85,8 @@ public struct NewSandbox: Sendable {
         record.idleAction = idleAction
         if idleAction == .pause, let mount = mounts.first(where: \.isOfHost) {
             throw .badMount(
-                "a sandbox that shows files of the host at \(mount.target) cannot be paused when it is idle; let it be stopped")
+                "a sandbox that shows files of the host at \(mount.target) cannot be paused when it is idle; let it be stopped"
+            )
         }
         record.scratch = scratch
         record.mounts = mounts
