@@ -84,12 +84,15 @@ public struct SnapshotDirectory: Sendable {
 
     /// Removes what killed makers of snapshots left. A maker holds the lock of its sandbox, by whose name it is known.
     static func sweep(_ home: Home) {
-        for name in (try? FileTree.names(in: home.snapshots)) ?? [] where name.hasPrefix("tmp.") {
+        let leftovers = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix("tmp.") }
+        guard !leftovers.isEmpty, let guardLock = try? FileLock.wait(home.stateLock) else { return }
+        defer { withExtendedLifetime(guardLock) {} }
+        for name in leftovers {
             let path = "\(home.snapshots)/\(name)"
-            guard let maker = try? FileTree.read(path + "/" + makerName, limit: 64),
-                let id = SandboxID(String(decoding: maker, as: UTF8.self))
-            else { continue }
-            if !SandboxDirectory(id, in: home).isOwned { try? FileTree.removeTree(path) }
+            // One that does not name its maker was left when it was begun.
+            let maker = (try? FileTree.read(path + "/" + makerName, limit: 64)) ?? []
+            let id = SandboxID(String(decoding: maker, as: UTF8.self))
+            if id.map({ SandboxDirectory($0, in: home).isOwned }) != true { try? FileTree.removeTree(path) }
         }
     }
 
@@ -98,6 +101,8 @@ public struct SnapshotDirectory: Sendable {
     /// Makes the directory at ``work``.
     /// - Parameter maker: the sandbox of which it is made, whose lock the caller holds.
     public func begin(_ maker: SandboxID) throws(StateError) {
+        let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
+        defer { withExtendedLifetime(guardLock) {} }
         try system { () throws(SystemError) in
             try FileTree.makeDirectory(work)
             try FileTree.writeAtomically(Array(maker.description.utf8), to: work + "/" + Self.makerName)

@@ -18,7 +18,7 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
     typealias OutboundOut = Frame
 
     /// The number of the first of these streams.
-    static let firstStream: UInt32 = 0xf000_0000
+    static let firstStream = StreamRouter.firstReserved
     /// Credit is given back in pieces of so many bytes: the guest never needs all that it has.
     private static let creditStep: UInt32 = 131_072
 

@@ -20,6 +20,9 @@ struct StreamRouter {
     /// The supervisor itself, as the client that its jobs belong to.
     static let jobs: ClientID = 0
 
+    /// The numbers from here on are none of its own: those of mounts, see ``MountRelay``.
+    static let firstReserved: UInt32 = 0xf000_0000
+
     /// Most processes that the clients of a sandbox may have at one time.
     static let maximumStreams = 4096
 
@@ -252,7 +255,7 @@ struct StreamRouter {
 
     private mutating func freeNumber() -> UInt32? {
         for _ in 0...streams.count {
-            lastNumber = lastNumber >= MountRelay.firstStream - 1 ? 1 : lastNumber + 1
+            lastNumber = lastNumber >= Self.firstReserved - 1 ? 1 : lastNumber + 1
             if streams[lastNumber] == nil { return lastNumber }
         }
         return nil
