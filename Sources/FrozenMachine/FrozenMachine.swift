@@ -62,7 +62,7 @@ public struct FrozenMachine: Sendable {
     /// - Throws: ``FrozenMachineError/damaged(_:_:)`` when something is missing, or is not what the manifest says.
     public init(in path: String) throws(FrozenMachineError) {
         do {
-            let manifest: Manifest = try Record.read(path + "/" + Self.manifestName)
+            let manifest: Manifest = try ManifestFile.read(path + "/" + Self.manifestName)
             guard manifest.memory > 0, manifest.memory % Int64(MemoryLayer.pageSize) == 0, manifest.memory <= 1 << 42,
                 (0...Self.mostFiles).contains(manifest.layers), (1...64).contains(manifest.cpus)
             else { throw Damage("its manifest is none") }

@@ -106,7 +106,7 @@ public struct FrozenMachineWriter: Sendable {
             }
             if durable { try newMemory.synchronize() }
             manifest.checksums = checksums
-            try Record.write(manifest, to: "\(path)/\(FrozenMachine.manifestName)", durable: durable)
+            try ManifestFile.write(manifest, to: "\(path)/\(FrozenMachine.manifestName)", durable: durable)
         } catch { throw FrozenMachineError(error) }
     }
 

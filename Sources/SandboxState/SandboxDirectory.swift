@@ -168,10 +168,15 @@ public struct SandboxDirectory: Sendable {
         return flock(file.rawValue, LOCK_SH | LOCK_NB) != 0
     }
 
+    /// Removes the frozen machine, and what the running one went on from. The caller holds the lock.
+    public func removeFrozenMachine() {
+        for path in [frozen, origin] { try? FileTree.removeTree(path) }
+    }
+
     /// Ends a paused sandbox that has no owner: its memory and processes are lost, as when its machine is turned off.
     public func endPaused() throws(StateError) {
         let lock = try claim()
-        for path in [frozen, origin] { try? FileTree.removeTree(path) }
+        removeFrozenMachine()
         if var life = try? RecordFile.read(SandboxLife.self, from: life), life.status == .paused {
             (life.status, life.reason, life.ended) = (.stopped, "it was ended while it was paused", Int64(time(nil)))
             JobDirectory.settle(jobs)

@@ -122,10 +122,7 @@ extension SandboxDirectory {
         do throws(StateError) {
             try system { () throws(SystemError) in
                 let temporary = directory.upperDisk + ".new"
-                let copy = try Descriptor(opening: temporary, O_RDWR | O_CREAT | O_EXCL)
-                try SparseCopy(
-                    from: try Descriptor(opening: snapshot.path + "/" + SnapshotDirectory.diskName), to: copy
-                ).run()
+                try FileTree.copyFile(snapshot.path + "/" + SnapshotDirectory.diskName, to: temporary)
                 try FileTree.rename(temporary, to: directory.upperDisk)
                 guard hasMemory else { return }
                 try FileTree.copyTree(snapshot.path + "/" + SnapshotDirectory.jobsName, to: directory.jobs)

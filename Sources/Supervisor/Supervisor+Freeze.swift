@@ -159,10 +159,10 @@ extension Supervisor {
                 await session.answerWhenReady(asker)
                 return nil
             case .stop(_, let reason):
-                discardFrozenMachine()
+                directory.removeFrozenMachine()
                 return .stopped(reason: reason)
             case .kill:
-                discardFrozenMachine()
+                directory.removeFrozenMachine()
                 return .stopped(reason: nil)
             case .leave: return .paused(resumesOnRequest: false)
             case .pause(_, let asker): await asker.answer(session, .done)
@@ -171,10 +171,6 @@ extension Supervisor {
             }
         }
         return .abandoned
-    }
-
-    private func discardFrozenMachine() {
-        for path in [directory.frozen, directory.origin] { try? FileTree.removeTree(path) }
     }
 }
 

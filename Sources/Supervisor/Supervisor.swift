@@ -200,7 +200,7 @@ public struct Supervisor: Sendable {
             directory.removeFiles()
         } else {
             try? FileTree.removeFile(directory.engine)
-            for path in [directory.frozen, directory.origin] { try? FileTree.removeTree(path) }
+            directory.removeFrozenMachine()
             var life = (try? RecordFile.read(SandboxLife.self, from: directory.life)) ?? SandboxLife(.stopped)
             life.status = if case .failed = ending { .crashed } else { .stopped }
             life.reason = reason(of: ending)

@@ -45,6 +45,8 @@ struct TemplateBuilder {
 
     /// What a frozen machine is beside its memory.
     private struct Frozen {
+        /// What its forks ask for when they are frozen in their turn.
+        let fingerprint: EngineFingerprint
         /// The state of its devices.
         var state: [UInt8]
         /// What belongs to the program in the file `engine`; `nil` where there is none.
@@ -74,7 +76,9 @@ struct TemplateBuilder {
                 guard !Task.isCancelled else { throw TemplateError.cancelled }
                 throw TemplateError.notReady(reason: "\(error)", console: rehearsal.lastLines + exit.lastMessages)
             }
-            var frozen = Frozen(state: [])
+            let engine = engine
+            let fingerprint = try await DedicatedThread.value { Result { try EngineFingerprint(engine) } }.get()
+            var frozen = Frozen(fingerprint: fingerprint, state: [])
             if engine.accelerator == .emulated {
                 // Where a host does not let its forks begin with a started engine, they begin with a new one.
                 do { frozen.layout = try await freezeEngine(of: machine) } catch { frozen.problem = "\(error)" }
@@ -111,7 +115,7 @@ struct TemplateBuilder {
             name: key.name, cpus: key.cpus, memory: key.memory, memoryFile: try memory.reopened(),
             freshDisk: try Descriptor.memory("upper"), state: frozen.state,
             engine: FrozenEngine(program: try Descriptor(opening: work + "/engine"), layout: layout),
-            fingerprint: try EngineFingerprint(engine))
+            fingerprint: frozen.fingerprint)
         let fork = try await QEMUMachine.start(
             template.fork(
                 image: [.init(file: try Descriptor.memory("image").reopened(), length: 512)],
@@ -134,8 +138,8 @@ struct TemplateBuilder {
             memoryChecksum: try MemoryImage.checksum(of: memory).value, upper: FileIdentity(try upper.status()),
             upperChecksum: try MemoryImage.checksum(of: upper).value, stateChecksum: Checksum(state).value,
             engine: try engineFiles(frozen), engineProblem: frozen.problem,
-            fingerprint: try EngineFingerprint(engine), created: Int64(time(nil)))
-        try manifest.write(to: work + "/manifest.json")
+            fingerprint: frozen.fingerprint, created: Int64(time(nil)))
+        try ManifestFile.write(manifest, to: work + "/manifest.json", durable: true)
         let path = "\(directory)/\(key.name)"
         // A damaged one may have the name.
         try TemplateStore.removeDirectory(path)

@@ -1,11 +1,3 @@
-import LinuxSystem
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// What a template's directory says of its files: written last, before the directory gets its name.
 struct TemplateManifest: Codable, Equatable, Sendable {
     /// What the template was made of.
@@ -38,15 +30,5 @@ struct TemplateManifest: Codable, Equatable, Sendable {
         var layoutChecksum: UInt64
         /// The boot of the host to which it is tied.
         var boot: String
-    }
-
-    static func read(_ path: String) throws -> TemplateManifest {
-        try JSONDecoder().decode(Self.self, from: Data(try FileTree.read(path, limit: 1 << 16)))
-    }
-
-    func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try FileTree.writeAtomically(Array(try encoder.encode(self)) + [UInt8(ascii: "\n")], to: path, durable: true)
     }
 }

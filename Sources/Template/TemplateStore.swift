@@ -70,7 +70,7 @@ public struct TemplateStore: Sendable {
         do { key = try TemplateKey(specification, on: engine) } catch { throw .system(error) }
         let path = "\(directory)/\(key.name)"
         // Whatever is wrong with it, it is then made anew.
-        guard let manifest = try? TemplateManifest.read(path + "/manifest.json"), manifest.key == key,
+        guard let manifest: TemplateManifest = try? ManifestFile.read(path + "/manifest.json"), manifest.key == key,
             let memory = try? Descriptor(opening: path + "/memory"), let status = try? memory.status(),
             FileIdentity(status) == manifest.memory, manifest.memory.size == key.memory,
             let upper = try? Descriptor(opening: path + "/upper"), let status = try? upper.status(),
@@ -129,7 +129,7 @@ public struct TemplateStore: Sendable {
         let entries = names.filter(Self.isName).compactMap { name -> Entry? in
             let path = "\(directory)/\(name)"
             var status = stat()
-            guard let manifest = try? TemplateManifest.read(path + "/manifest.json"),
+            guard let manifest: TemplateManifest = try? ManifestFile.read(path + "/manifest.json"),
                 stat(path + "/manifest.json", &status) == 0
             else { return nil }
             return Entry(
@@ -146,7 +146,9 @@ public struct TemplateStore: Sendable {
     public func verify(_ name: String) throws(TemplateError) -> String? {
         let path = "\(directory)/\(name)"
         guard Self.isName(name), FileTree.exists(path) else { throw .noSuchTemplate(name) }
-        guard let manifest = try? TemplateManifest.read(path + "/manifest.json"), manifest.key.name == name else {
+        guard let manifest: TemplateManifest = try? ManifestFile.read(path + "/manifest.json"),
+            manifest.key.name == name
+        else {
             return "its manifest is damaged"
         }
         do {

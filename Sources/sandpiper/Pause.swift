@@ -54,14 +54,7 @@ struct Resume: ParsableCommand {
             } else {
                 var timings = timings ? Timings(from: time) : nil
                 let supervisor = try SupervisorProcess(starting: directory, installation)
-                try ReadyWait(supervisor, signals).run { message in
-                    switch message {
-                    case .timing(let stage, let nanoseconds): timings?.mark(stage, at: nanoseconds)
-                    case .notice(let line): complain(line)
-                    case .ready: timings?.mark("ready")
-                    default: break
-                    }
-                }
+                try ReadyWait(supervisor, signals).run(&timings)
                 timings?.print()
             }
             print(directory.id)

@@ -13,6 +13,18 @@ struct ReadyWait {
         self.signals = signals
     }
 
+    /// Prints notices meanwhile, and notes when each stage was reached.
+    func run(_ timings: inout Timings?) throws {
+        try run { message in
+            switch message {
+            case .timing(let stage, let nanoseconds): timings?.mark(stage, at: nanoseconds)
+            case .notice(let line): complain(line)
+            case .ready: timings?.mark("ready")
+            default: break
+            }
+        }
+    }
+
     /// - Parameter observe: hears of every message up to the one that says the sandbox is ready.
     func run(_ observe: (SupervisorMessage) -> Void) throws {
         let connection = supervisor.connection

@@ -120,7 +120,7 @@ struct NewSandboxStart {
         let record = try sandbox.record(main: main, kernel: options.kernelPath(), installation)
         let supervisor = try SupervisorProcess(creating: record, in: home, installation)
         var timings = options.timings ? Timings(from: time) : nil
-        try wait(supervisor, &timings)
+        try ReadyWait(supervisor, signals).run(&timings)
         timings?.print()
         EventLog(home).append(.init(.create, try id(record), name: record.name))
         print(record.id)
@@ -147,16 +147,5 @@ struct NewSandboxStart {
     private func id(_ record: SandboxRecord) throws -> SandboxID {
         guard let id = SandboxID(record.id) else { throw StateError.noSuchSandbox(record.id) }
         return id
-    }
-
-    private func wait(_ supervisor: SupervisorProcess, _ timings: inout Timings?) throws {
-        try ReadyWait(supervisor, signals).run { message in
-            switch message {
-            case .timing(let stage, let nanoseconds): timings?.mark(stage, at: nanoseconds)
-            case .notice(let line): complain(line)
-            case .ready: timings?.mark("ready")
-            default: break
-            }
-        }
     }
 }

@@ -224,14 +224,7 @@ struct RestoreStart {
             }
             for (index, child) in started.enumerated() {
                 var timings = showsTimings && index == 0 ? Timings(from: time) : nil
-                try ReadyWait(child.supervisor, signals).run { message in
-                    switch message {
-                    case .timing(let stage, let nanoseconds): timings?.mark(stage, at: nanoseconds)
-                    case .notice(let line): complain(line)
-                    case .ready: timings?.mark("ready")
-                    default: break
-                    }
-                }
+                try ReadyWait(child.supervisor, signals).run(&timings)
                 timings?.print()
             }
         } catch {

@@ -7,12 +7,15 @@ import LinuxSystem
 #endif
 
 /// Reads and writes what is said about frozen machines as JSON.
-enum Record {
-    static func read<Value: Decodable>(_ path: String) throws -> Value {
+public enum ManifestFile {
+    /// Reads a file of at most 1 MiB.
+    public static func read<Value: Decodable>(_ path: String) throws -> Value {
         try JSONDecoder().decode(Value.self, from: Data(try FileTree.read(path, limit: 1 << 20)))
     }
 
-    static func write(_ value: some Encodable, to path: String, durable: Bool) throws {
+    /// Writes a file so that readers see all of it or none.
+    /// - Parameter durable: whether it is to be there after a power cut too.
+    public static func write(_ value: some Encodable, to path: String, durable: Bool) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try FileTree.writeAtomically(
