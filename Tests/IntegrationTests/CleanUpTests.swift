@@ -46,8 +46,7 @@ import Testing
             let outcome = try await home.command(arguments).run { command in
                 try await command.expectLine("up")
                 let victims = try processes.map { try home.process(named: $0) }
-                victims.forEach { $0.kill() }
-                // A dying process keeps its locks to its last moment.
+                victims.forEach { kill($0.pid, SIGKILL) }
                 for victim in victims { try await victim.waitForEnd() }
             }
             if let message {

@@ -25,8 +25,8 @@ import Testing
                 for victim in victims {
                     switch victim {
                     case .client: command.signal(SIGKILL)
-                    case .supervisor: try home.supervisor("kept").kill()
-                    case .engine: try home.engine("kept").kill()
+                    case .supervisor: try await home.supervisor("kept").kill()
+                    case .engine: try await home.engine("kept").kill()
                     }
                 }
             }
@@ -73,7 +73,7 @@ import Testing
                 try await Task.sleep(for: .milliseconds(milliseconds))
                 switch victim {
                 case .client: command.signal(SIGKILL)
-                default: home.processes(named: "sandpiper-super").forEach { $0.kill() }
+                default: for process in home.processes(named: "sandpiper-super") { try await process.kill() }
                 }
             }
             // A supervisor whose client is gone completes what it was asked to do.
@@ -98,7 +98,7 @@ import Testing
             let supervisor = try home.supervisor("kept")
             async let stopped = home.sandpiper("stop", "--time", "1h", "kept")
             try await sandbox.wait(for: .stopping)
-            supervisor.kill()
+            try await supervisor.kill()
             _ = try await stopped
             try await home.waitForProcesses()
             #expect(sandbox.currentLife().status == .crashed)
@@ -113,7 +113,7 @@ import Testing
     func removesItself() async throws {
         try await TestHome.with { home in
             _ = try await home.create("passing", ["--rm"])
-            try home.supervisor("passing").kill()
+            try await home.supervisor("passing").kill()
             try await home.waitForProcesses()
             try await home.use("passing")
         }

@@ -106,7 +106,7 @@ import Testing
                 sandpiper load '\(Built.image("busybox.tar"))'; ls '\(home.path)/store/tmp'
                 """)
             #expect(outcome.output == "busybox:latest\n", "\(outcome.error)")
-            for process in home.processes(named: "sleep") { process.kill() }
+            for process in home.processes(named: "sleep") { try await process.kill() }
             try await home.waitForProcesses()
         }
     }

@@ -159,14 +159,14 @@ import Testing
             let client = try await home.sandpiper("exec", "lasting", "--", "sh", "-c", "echo up; exec sleep 1000") {
                 command in
                 try await command.expectLine("up")
-                try home.engine("lasting").kill()
+                try await home.engine("lasting").kill()
             }
             #expect(client.status == 125 && client.error.contains("went with its machine"), "\(client.error)")
             try await sandbox.wait { $0.status == .running && $0.restarts == 1 }
             #expect(try await home.exec("lasting", "echo again").output == "again\n")
             // Without an engine there is nothing to start: the pauses between the tries grow.
             try FileTree.rename("\(home.path)/store", to: "\(home.path)/away")
-            try home.engine("lasting").kill()
+            try await home.engine("lasting").kill()
             try await sandbox.wait { $0.restarts == 3 }
             #expect(try await home.sandpiper("stop", "lasting").status == 0)
             #expect(sandbox.currentLife().status == .stopped)

@@ -34,7 +34,7 @@ import Testing
             let made = try await home.sandpiper("create", "--name", "box", "busybox")
             try #require(made.status == 0, "\(made.error)")
             let supervisor = try home.process(named: "sandpiper-super")
-            supervisor.kill()
+            try await supervisor.kill()
             try await home.waitForProcesses()
             let listed = try await home.sandpiper("ls", "-a")
             #expect(listed.lines.last?.contains("crashed: its supervisor was killed") == true)

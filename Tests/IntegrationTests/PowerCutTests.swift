@@ -13,7 +13,7 @@ import Testing
             _ = try await home.exec("kept", "echo precious > /kept; sync")
             for lost in [sandbox.life, sandbox.job(1) + "/" + JobDirectory.recordName, sandbox.engine] {
                 for isEmpty in [false, true] {
-                    home.processes(named: "sandpiper-super").forEach { $0.kill() }
+                    for process in home.processes(named: "sandpiper-super") { try await process.kill() }
                     try await home.waitForProcesses()
                     try FileTree.removeFile(lost)
                     if isEmpty { _ = try Descriptor(opening: lost, O_WRONLY | O_CREAT) }
@@ -52,7 +52,7 @@ import Testing
     func unfinished() async throws {
         try await TestHome.with { home in
             let sandbox = try await home.create("new", ["--rm"])
-            try home.supervisor("new").kill()
+            try await home.supervisor("new").kill()
             try await home.waitForProcesses()
             try FileTree.removeFile(sandbox.record)
             try await home.use("new")

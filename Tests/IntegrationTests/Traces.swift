@@ -81,8 +81,12 @@ struct HostProcess: CustomStringConvertible {
         String(decoding: (try? FileTree.read("/proc/\(pid)/\(name)", limit: 1 << 20)) ?? [], as: UTF8.self)
     }
 
-    /// Kills it.
-    func kill() { Glibc.kill(pid, SIGKILL) }
+    /// Kills it, and waits until it has ended: a dying process keeps its locks to its last moment, when neither its
+    /// environment nor its descriptors show it any more.
+    func kill() async throws {
+        Glibc.kill(pid, SIGKILL)
+        try await waitForEnd()
+    }
 
     /// Waits until it has ended, at most a minute.
     func waitForEnd() async throws {

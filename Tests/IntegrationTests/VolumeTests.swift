@@ -63,7 +63,7 @@ import Testing
             let reader = try await home.sandpiper("run", "-v", "data:/v:ro", "busybox", "true")
             #expect(reader.status == 125 && reader.error.contains("in use by the sandbox writer"), "\(reader.error)")
             // A crash frees it, without anybody's help.
-            kill(try home.supervisor("writer").pid, SIGKILL)
+            try await home.supervisor("writer").kill()
             try await home.directory("writer").wait(for: .crashed)
             #expect(try await home.busybox("cat /v/file", options: ["-v", "data:/v:ro"]).lines == ["shared"])
             try await home.remove("writer")
