@@ -341,7 +341,7 @@ link = lambda parent, text: pack("<QB", parent, len(text)) + text.encode()
 node = lambda id, kind, *links: pack("<QIBQQqIQB", id, kind, 3, 0, 7, 8, 9, 1, len(links)) + b"".join(links)
 def state(seed, *nodes, handles=b"", count=0):
     with open(f"{os.environ['CORPUS']}/FuzzMountRequests/{seed}", "wb") as file:
-        file.write(b"\1SPMOUNT1" + pack("<QBIQQqIIQQI", 1, 1, 38, 0, 2, 3, 4, 0o40000, 9, 9, len(nodes)) + b"".join(nodes)
+        file.write(b"\1SPMOUNT1" + pack("<BIQQqIIQQI", 1, 38, 0, 2, 3, 4, 0o40000, 9, 9, len(nodes)) + b"".join(nodes)
                    + pack("<I", count) + handles + pack("<II", 0, 0))
 state("state-empty")
 state("state", node(2, 0o40000, link(1, "dir")), node(3, 0o100000, link(2, "file"), link(1, "file")),

@@ -83,11 +83,6 @@ public struct NewSandbox: Sendable {
         record.labels = labels
         record.restart = restart
         record.idleAction = idleAction
-        if idleAction == .pause, let mount = mounts.first(where: \.isOfHost) {
-            throw .badMount(
-                "a sandbox that shows files of the host at \(mount.target) cannot be paused when it is idle; let it be stopped"
-            )
-        }
         record.scratch = scratch
         record.mounts = mounts
         return record

@@ -17,6 +17,8 @@ extension SandboxDirectory {
         let disk = snapshot.work + "/" + SnapshotDirectory.diskName
         let hasMemory = !request.diskOnly && FileTree.exists(frozen)
         do {
+            let sandbox = try RecordFile.read(SandboxRecord.self, from: record)
+            if request.isTemporary { try sandbox.checkFork() }
             try snapshot.begin(self.id)
             guard FileTree.exists(upperDisk) else {
                 throw StateError.inaccessible(path: upperDisk, reason: "the sandbox has no disk yet; start it first")
@@ -29,7 +31,7 @@ extension SandboxDirectory {
             }
             let record = SnapshotRecord(
                 id: request.id, name: request.name, created: Int64(time(nil)),
-                sandbox: try RecordFile.read(SandboxRecord.self, from: record), hasMemory: hasMemory, pause: 0)
+                sandbox: sandbox, hasMemory: hasMemory, pause: 0)
             try snapshot.publish(record, durable: true)
             return record
         } catch {

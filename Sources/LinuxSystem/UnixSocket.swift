@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Unix sockets with a name in an open directory, however long that directory's path is: a socket's own path is limited
@@ -48,5 +49,14 @@ public enum UnixSocket {
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
         return (address, socklen_t(MemoryLayout<sockaddr_un>.size))
+    }
+}
+
+extension Descriptor {
+    /// Sends one message on a socket that keeps their bounds, and with it a descriptor of the receiver's own for `file`.
+    /// Does not wait.
+    public func send(_ message: [UInt8], passing file: Descriptor) throws(SystemError) {
+        let count = message.withUnsafeBytes { linux_send(rawValue, $0.baseAddress, $0.count, file.rawValue) }
+        guard count == message.count else { throw SystemError("send a message with a descriptor") }
     }
 }

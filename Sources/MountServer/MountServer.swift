@@ -13,7 +13,9 @@ final class MountServer {
     private let service: MountService
     private let input: IncomingMessages
     private let out: OutgoingMessages
-    private var bytesWritten: UInt64
+    /// Bytes that have come over the stream and gone, since this process began to serve.
+    private var bytesRead: UInt64 = 0
+    private var bytesWritten: UInt64 = 0
     private var controlIsOpen = true
     /// The stream, orders and the parent.
     private var waits: [pollfd]
@@ -24,6 +26,8 @@ final class MountServer {
     private static let batch = 128 << 10
     /// Most bytes of requests that are taken in for a state.
     private static let mostInput = 64 << 20
+    /// How long requests that were sent may still be under way, in milliseconds.
+    private static let patience: Int32 = 5_000
 
     /// - Parameter stream: a connected stream socket for messages.
     /// - Parameter control: a connected socket for orders, which keeps their bounds.
@@ -46,7 +50,6 @@ final class MountServer {
         }
         guard !state.isEmpty else {
             input = IncomingMessages()
-            bytesWritten = 0
             return
         }
         do throws(SavedState.Invalid) {
@@ -55,7 +58,6 @@ final class MountServer {
                 Result { () throws(SavedState.Invalid) in try SavedState(bytes, rootDevice: service.rootDevice) }
             }.get()
             try service.restore(saved)
-            bytesWritten = saved.bytesWritten
             input = IncomingMessages(saved.unreadInput)
         } catch {
             throw ServerFailure("go on from a saved state of \(options.name)", because: error.description)
@@ -86,7 +88,7 @@ final class MountServer {
         }
         if waits[2].revents != 0 { return false }
         if waits[1].revents != 0 { try obey() }
-        if waits[0].revents & Int16(POLLIN) != 0 { return try input.receive(from: stream) != .end }
+        if waits[0].revents & Int16(POLLIN) != 0 { return try receive() != .end }
         if waits[0].revents & Int16(POLLHUP | POLLERR) != 0, waits[0].events & Int16(POLLIN) != 0 { return false }
         if waits[0].revents & Int16(POLLERR) != 0 { return false }
         return true
@@ -118,6 +120,12 @@ final class MountServer {
         }
     }
 
+    private func receive() throws(ErrorNumber) -> IncomingMessages.Received {
+        let received = try input.receive(from: stream)
+        if case .bytes(let count) = received { bytesRead += UInt64(count) }
+        return received
+    }
+
     // MARK: Orders
 
     private func obey() throws(ErrorNumber) {
@@ -130,10 +138,13 @@ final class MountServer {
             controlIsOpen = false
             return
         }
-        guard text.prefix(count).elementsEqual("save".utf8), let file else {
+        let words = String(decoding: text.prefix(count), as: UTF8.self).split(separator: " ")
+        guard words.count == 2, words[0] == "save", let expected = UInt64(words[1]), let file else {
             return ControlSocket.send("failed there is no such order, or it lacks its descriptor", on: control)
         }
-        try takeIn()
+        guard try takeIn(upTo: expected) else {
+            return ControlSocket.send("failed the requests did not all come", on: control)
+        }
         do throws(SystemError) {
             try save(to: file)
             ControlSocket.send("saved \(bytesWritten)", on: control)
@@ -142,18 +153,32 @@ final class MountServer {
         }
     }
 
-    /// Takes in and carries out all that has been sent to the server.
-    private func takeIn() throws(ErrorNumber) {
+    /// Takes in all that has been sent to the server, and carries it out as far as there is room for the replies.
+    /// - Parameter expected: how many bytes were sent, of which some may still be under way.
+    /// - Returns: whether they have come.
+    private func takeIn(upTo expected: UInt64) throws(ErrorNumber) -> Bool {
         while true {
             try carryOut()
-            if !input.hasRoom && input.rest.count < Self.mostInput { input.grow() }
-            guard case .bytes = try input.receive(from: stream) else { return }
+            if bytesRead == expected { return true }
+            if !input.hasRoom {
+                guard input.rest.count < Self.mostInput else { return false }
+                input.grow()
+            }
+            switch try receive() {
+            case .bytes: continue
+            case .end: return false
+            case .nothingYet: break
+            }
+            var waits = [waits[0], waits[2]]
+            waits[0].events = Int16(POLLIN)
+            let count = poll(&waits, nfds_t(waits.count), Self.patience)
+            if count < 0 && errno != EINTR { throw ErrorNumber(errno) }
+            if count == 0 || waits[1].revents != 0 { return false }
         }
     }
 
     private func save(to file: Descriptor) throws(SystemError) {
         var state = service.savedState()
-        state.bytesWritten = bytesWritten
         state.unreadInput = Array(input.rest)
         state.unsentOutput = Array(out.pending)
         let bytes = state.encoded()

@@ -26,9 +26,6 @@ public struct SandboxMount: Codable, Equatable, Sendable {
     /// The mode of the root of memory.
     public let mode: UInt16?
 
-    /// Whether it shows files of the host, so that its machine cannot be frozen.
-    public var isOfHost: Bool { type != .memory }
-
     private init(
         _ type: Kind, source: String? = nil, target: String, readOnly: Bool = false, size: Int64? = nil,
         mode: UInt16? = nil

@@ -37,3 +37,14 @@ public struct SnapshotRecord: Codable, Equatable, Sendable {
         return child
     }
 }
+
+extension SandboxRecord {
+    /// Refuses to fork a sandbox that writes to a volume: its forks could not.
+    /// - Throws: ``StateError/badMount(_:)``.
+    public func checkFork() throws(StateError) {
+        guard let mount = mounts.first(where: { $0.type == .volume && !$0.readOnly }) else { return }
+        throw .badMount(
+            "the sandbox cannot be forked: it writes to the volume '\(mount.source ?? "")', and whoever writes to a "
+                + "volume has it alone; mount it with ':ro', or restore a snapshot when the sandbox has ended")
+    }
+}

@@ -19,11 +19,11 @@ extension Supervisor {
     }
 
     /// Gathers what the machine is made of and starts it; tells clients of the engine when it is an emulated one.
-    func startMachine() async throws -> StartedMachine {
+    func startMachine(_ mounts: MountServers) async throws -> StartedMachine {
         // Opening, cloning and probing block; they get a thread that may.
         let (engine, image) = try await NIOThreadPool.singleton.runIfActive { try prepare() }
         if let notice = engine.notice, try isNews(notice) { await session.tell(.notice(notice)) }
-        if FileTree.exists(directory.frozen) { return try await startFrozenMachine(engine, image) }
+        if FileTree.exists(directory.frozen) { return try await startFrozenMachine(engine, image, mounts) }
         let template = try await TemplateStore(home: home.path).template(
             for: TemplateSpecification(
                 cpus: record.limits.cpus, memory: record.limits.memory, kernel: record.kernel,
@@ -43,15 +43,13 @@ extension Supervisor {
 
     /// Lets the sandbox's frozen machine go on. Until it does nothing is lost: what fails before leaves it as it was.
     private func startFrozenMachine(
-        _ engine: EngineFinder.Engine, _ image: [MachineSpecification.Disk.Extent]
+        _ engine: EngineFinder.Engine, _ image: [MachineSpecification.Disk.Extent], _ mounts: MountServers
     ) async throws -> StartedMachine {
         let (directory, record, userNumber) = (directory, record, userNumber)
         let (frozen, specification, session) = try await Self.onThread {
             let frozen = try FrozenMachine(in: directory.frozen)
             if let reason = try frozen.mismatch(with: engine) { throw SupervisorError.cannotGoOn(reason) }
-            var session = try RecordFile.read(
-                FrozenSession.self, from: directory.frozen + "/" + SandboxDirectory.frozenSessionName)
-            session.isNew = FileTree.exists(directory.frozen + "/" + SandboxDirectory.frozenAsNewName)
+            let session = try FrozenSession(in: directory.frozen)
             let specification = try frozen.machine(
                 image: image, disk: try Descriptor(opening: directory.upperDisk, O_RDWR),
                 diskLimit: record.limits.disk, userNumber: userNumber, flat: directory.frozen + "/flat")
@@ -64,6 +62,7 @@ extension Supervisor {
             // It answers: now it takes the place of the frozen one, since its disk is about to change.
             try await machine.pause()
             try await Self.onThread {
+                try mounts.waitUntilReady()
                 try FileTree.removeTree(directory.origin)
                 try FileTree.rename(directory.frozen, to: directory.origin)
                 // After a power cut an old memory must not meet a disk that has changed since. A new sandbox is brought to

@@ -47,6 +47,11 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
         var taken: UInt32 = 0
         /// Bytes that the guest would still take.
         var hostCredit = FlowWindow.initial
+        /// Bytes that were sent to the server, and have come from it.
+        var sent: UInt64 = 0
+        var received: UInt64 = 0
+        /// Who waits until so many have come.
+        var expecting: (count: UInt64, EventLoopPromise<Void>)?
         /// What the server has said and the guest has no room for.
         var waiting = ByteBuffer()
         var needsFlush = false
@@ -56,16 +61,27 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
 
     private var lanes: [Int: Lane] = [:]
     private var agent: ChannelHandlerContext?
+    /// Whether the guest is told nothing: its machine is frozen, or about to be.
+    private var isHeld: Bool
     private let tellLost: AsyncStream<Int>.Continuation
     /// Whether everything that the guest wrote has arrived; told once, when the last mount is unmounted.
     private let allEnded: EventLoopPromise<Void>
 
     /// A relay for servers that speak on these sockets, by the places of their mounts.
-    init(_ sockets: [Int: Descriptor], on loop: any EventLoop) {
+    /// - Parameter frozen: where an earlier relay stood with a frozen machine; then it begins with ``goOn()``.
+    init(_ sockets: [Int: Descriptor], frozen: [FrozenMount]? = nil, on loop: any EventLoop) {
         self.loop = loop
+        isHeld = frozen != nil
         (lost, tellLost) = AsyncStream.makeStream()
         allEnded = loop.makePromise()
         for (index, socket) in sockets { lanes[index] = Lane(socket: socket) }
+        for mount in frozen ?? [] {
+            lanes[mount.place]?.stage = .running
+            lanes[mount.place]?.guestCredit = mount.guestCredit
+            lanes[mount.place]?.taken = FlowWindow.initial - mount.guestCredit
+            lanes[mount.place]?.hostCredit = mount.hostCredit
+            lanes[mount.place]?.waiting = ByteBuffer(bytes: mount.answers)
+        }
     }
 
     // MARK: From the supervisor
@@ -98,7 +114,6 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
         let placed = loop.makePromise(of: Void.self)
         lane.stage = .placing(placed)
         let socket = lane.socket
-        lane.socket = nil
         lanes[index] = lane
         let frame = try? HostMessage.start(stream: Self.stream(index), .mount(mount)).frame()
         guard let frame else {
@@ -119,6 +134,7 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
     }
 
     private func connect(_ socket: Descriptor, _ index: Int) -> EventLoopFuture<Void> {
+        lanes[index]?.socket = nil
         do {
             // NIO closes the descriptor it is given; the other one goes with its last reference.
             return ClientBootstrap(group: loop)
@@ -140,7 +156,70 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
 
     /// Why a mount cannot be made in a machine that is no more.
     static let gone = StartFailure(.noResources, "the machine has ended")
+    private static let serverEnded = StartFailure(.noResources, "its server has ended")
     private static func stream(_ index: Int) -> UInt32 { firstStream + UInt32(clamping: index) }
+
+    // MARK: Freezing
+
+    /// Says nothing more to the guest until ``release()``. What it was told is on its way before whatever it is told next.
+    func hold() async { try? await loop.submit { [self] in isHeld = true }.get() }
+
+    /// Says what was held back, and what the servers say from now on.
+    func release() async {
+        try? await loop.submit { [self] in
+            isHeld = false
+            for (index, lane) in lanes {
+                if case .running = lane.stage, lane.server == nil { ended(index) }
+                giveBack(index)
+                passOn(index)
+            }
+        }.get()
+    }
+
+    /// How many bytes each server was sent, all that the guest has said among them. The guest is silent.
+    func sent() async throws -> [Int: UInt64] {
+        try await loop.submit { [self] in
+            try lanes.filter { if case .running = $0.value.stage { true } else { false } }.mapValues { lane in
+                guard lane.server != nil else { throw Self.serverEnded }
+                return lane.sent
+            }
+        }.get()
+    }
+
+    /// Where this relay stands with its servers, when it has heard so many bytes from each.
+    func frozen(_ counts: [Int: UInt64]) async throws -> [FrozenMount] {
+        try await loop.flatSubmit { [self] in
+            let heard = counts.map { index, count in hear(count, index) }
+            return EventLoopFuture.andAllSucceed(heard, on: loop)
+        }.get()
+        return try await loop.submit { [self] in
+            counts.compactMap { index, count in
+                guard let lane = lanes[index] else { return nil }
+                // What came since, the server says again to whoever goes on from here.
+                let later = Int(clamping: lane.received - min(count, lane.received))
+                let answers = lane.waiting.readableBytesView.dropLast(later)
+                return FrozenMount(
+                    place: index, guestCredit: lane.guestCredit, hostCredit: lane.hostCredit, answers: Array(answers))
+            }
+        }.get()
+    }
+
+    private func hear(_ count: UInt64, _ index: Int) -> EventLoopFuture<Void> {
+        guard let lane = lanes[index], lane.received < count else { return loop.makeSucceededVoidFuture() }
+        guard let server = lane.server else { return loop.makeFailedFuture(Self.serverEnded) }
+        let promise = loop.makePromise(of: Void.self)
+        lanes[index]?.expecting = (count, promise)
+        server.read()
+        return promise.futureResult
+    }
+
+    /// Connects the servers of a machine that goes on. It is told nothing before ``release()``.
+    func goOn() async throws {
+        try await loop.flatSubmit { [self] in
+            let connected = lanes.compactMap { index, lane in lane.socket.map { connect($0, index) } }
+            return EventLoopFuture.andAllSucceed(connected, on: loop)
+        }.get()
+    }
 
     // MARK: From the agent
 
@@ -181,6 +260,9 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
             let count = UInt32(clamping: bytes.count)
             guard count > 0, count <= lane.guestCredit else { throw .badField("credit") }
             lanes[index]?.guestCredit -= count
+            // One that ended while nothing could be said is told of later.
+            if isHeld, lane.server == nil { return }
+            lanes[index]?.sent += UInt64(count)
             guard let server = lane.server else { throw .unexpected(.data) }
             lanes[index]?.needsFlush = true
             server.write(ByteBuffer(bytes: bytes)).whenComplete { [self] _ in wasPassedOn(count, index) }
@@ -198,14 +280,16 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
     }
 
     private func wasPassedOn(_ count: UInt32, _ index: Int) {
-        guard var lane = lanes[index], case .running = lane.stage else { return }
-        lane.taken += count
-        if lane.taken >= Self.creditStep {
-            send(.credit(stream: Self.stream(index), .output, lane.taken))
-            lane.guestCredit += lane.taken
-            lane.taken = 0
-        }
-        lanes[index] = lane
+        guard let lane = lanes[index], case .running = lane.stage else { return }
+        lanes[index]?.taken += count
+        giveBack(index)
+    }
+
+    private func giveBack(_ index: Int) {
+        guard let lane = lanes[index], !isHeld, lane.taken >= Self.creditStep else { return }
+        send(.credit(stream: Self.stream(index), .output, lane.taken))
+        lanes[index]?.guestCredit += lane.taken
+        lanes[index]?.taken = 0
     }
 
     private func send(_ message: HostMessage) {
@@ -217,13 +301,19 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
 
     fileprivate func received(_ bytes: ByteBuffer, _ index: Int) {
         var bytes = bytes
+        lanes[index]?.received += UInt64(bytes.readableBytes)
         lanes[index]?.waiting.writeBuffer(&bytes)
+        if let lane = lanes[index], let (count, promise) = lane.expecting {
+            guard lane.received >= count else { return lane.server?.read() ?? () }
+            lanes[index]?.expecting = nil
+            promise.succeed()
+        }
         passOn(index)
     }
 
     /// Passes on what a server has said, as far as the guest has room, and reads more when that is all.
     private func passOn(_ index: Int) {
-        guard var lane = lanes[index], case .running = lane.stage, let agent else { return }
+        guard var lane = lanes[index], case .running = lane.stage, let agent, !isHeld else { return }
         while lane.hostCredit > 0, lane.waiting.readableBytes > 0 {
             let count = min(lane.waiting.readableBytes, Int(lane.hostCredit), FrameHeader.maximumData)
             let payload = lane.waiting.readBytes(length: count) ?? []
@@ -240,8 +330,13 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
     fileprivate func ended(_ index: Int) {
         guard let lane = lanes[index] else { return }
         lanes[index]?.server = nil
+        if let (_, promise) = lane.expecting {
+            lanes[index]?.expecting = nil
+            promise.fail(Self.serverEnded)
+        }
         switch lane.stage {
-        case .placing(let placed): placed.fail(StartFailure(.noResources, "its server has ended"))
+        case .running where isHeld: return
+        case .placing(let placed): placed.fail(Self.serverEnded)
         case .running:
             lanes[index]?.stage = .cutOff
             send(.end(stream: Self.stream(index)))
@@ -254,6 +349,8 @@ final class MountRelay: ChannelInboundHandler, @unchecked Sendable {
 
     private func closeAll() {
         for (index, lane) in lanes {
+            if let (_, promise) = lane.expecting { promise.fail(Self.gone) }
+            lanes[index]?.expecting = nil
             lanes[index]?.stage = .ended
             lanes[index]?.socket = nil
             if case .placing(let placed) = lane.stage { placed.fail(Self.gone) }

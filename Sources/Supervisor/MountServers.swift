@@ -2,6 +2,7 @@ import AgentProtocol
 import Glibc
 import LinuxSystem
 import NIOCore
+import NIOPosix
 import SandboxState
 
 /// All that a sandbox's mounts need on the host while it has a machine: their servers, the relay between these and the
@@ -16,20 +17,26 @@ struct MountServers: Sendable {
     private let locks: [FileLock]
 
     /// Takes the volumes and starts the servers, which get ready by themselves. Blocks.
+    /// - Parameter frozen: the directory of the frozen machine that they go on with, if there is one.
     /// - Throws: `StateError`, `SystemError`, ``SupervisorError``; then nothing is left.
-    init(_ record: SandboxRecord, in home: Home, on loop: any EventLoop) throws {
+    init(_ record: SandboxRecord, frozen: String? = nil, in home: Home, on loop: any EventLoop) throws {
         mounts = record.mounts
         plan = MountPlan(mounts)
         locks = try Self.hold(record, home)
+        let standing = try frozen.map { try FrozenSession(in: $0).mounts }
         var servers: [Int: MountServer] = [:]
         var sockets: [Int: Descriptor] = [:]
         do {
             let installation = mounts.contains(where: \.isServed) ? try Installation() : nil
             for (index, mount) in mounts.enumerated() {
-                guard let installation, let (root, limit) = try Self.root(of: mount, home) else { continue }
+                // One that had ended when its machine was frozen has ended.
+                let isWanted = standing?.contains { $0.place == index } ?? true
+                guard isWanted, let installation, let (root, limit) = try Self.root(of: mount, home) else { continue }
+                let state = try frozen.map { try Descriptor(opening: FrozenMount.state(index, in: $0)) }
                 let isFile = try root.status().st_mode & S_IFMT == S_IFREG
                 let (server, socket) = try MountServer.start(
-                    mount, root: root, isFile: isFile, limit: limit, owner: Self.owner(record), installation)
+                    mount, root: root, isFile: isFile, limit: limit, owner: Self.owner(record), state: state,
+                    installation)
                 (servers[index], sockets[index]) = (server, socket)
             }
         } catch {
@@ -38,7 +45,7 @@ struct MountServers: Sendable {
             throw error
         }
         self.servers = servers
-        relay = MountRelay(sockets, on: loop)
+        relay = MountRelay(sockets, frozen: standing, on: loop)
     }
 
     /// To whom files of this process's user belong in the sandbox: the user that its processes run as, when that is known by
@@ -98,6 +105,23 @@ struct MountServers: Sendable {
     /// Waits until all servers are ready. Blocks.
     /// - Throws: ``SupervisorError/mount(_:reason:)``.
     func waitUntilReady() throws { for server in servers.values { try server.waitUntilReady() } }
+
+    /// Writes down what the servers know, beside a frozen machine. The guest is silent, and the relay held.
+    /// - Returns: where the relay stands with them.
+    /// - Throws: ``SupervisorError/mount(_:reason:)`` and others, when they could not go on from there.
+    func save(to directory: String, durable: Bool) async throws -> [FrozenMount] {
+        let sent = try await relay.sent()
+        if sent.isEmpty { return [] }
+        let counts = try await NIOThreadPool.singleton.runIfActive {
+            try sent.reduce(into: [Int: UInt64]()) { counts, next in
+                let file = try Descriptor(
+                    opening: FrozenMount.state(next.key, in: directory), O_RDWR | O_CREAT | O_EXCL)
+                counts[next.key] = try servers[next.key]?.save(sent: next.value, to: file)
+                if durable { try file.synchronize() }
+            }
+        }
+        return try await relay.frozen(counts)
+    }
 
     /// Ends the servers, and waits for that. Their machine has ended.
     func end() async {

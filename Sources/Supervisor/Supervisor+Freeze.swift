@@ -15,20 +15,18 @@ struct BrokenByFreezing: Error, CustomStringConvertible {
 extension Supervisor {
     /// Freezes the machine, writes it down, and ends it. When that cannot be, it goes on.
     /// - Throws: ``BrokenByFreezing`` when it does not go on either.
-    func pause(_ started: StartedMachine) async throws {
-        try refuseMounts()
+    func pause(_ started: StartedMachine, _ mounts: MountServers) async throws {
         let directory = directory
         let writer = try await Self.onThread {
             try FileTree.removeTree(directory.frozenWork)
             return try FrozenMachineWriter(directory.frozenWork, started.kind)
         }
         do {
-            try await standingStill(started, writesDisk: false, goesOn: false) {
+            try await standingStill(started, mounts, writesDisk: false, goesOn: false) {
                 let captured = try await writer.capture(started.machine)
-                let frozen = await session.frozen
+                let frozen = try await frozenSession(mounts, in: directory.frozenWork, durable: true)
                 try await Self.onThread {
-                    try RecordFile.write(
-                        frozen, to: directory.frozenWork + "/" + SandboxDirectory.frozenSessionName, durable: true)
+                    try frozen.write(to: directory.frozenWork, durable: true)
                     try Descriptor(opening: directory.upperDisk, O_RDWR).synchronize()
                     try writer.finish(captured, durable: true)
                     // Nothing fails after this: a machine that goes on must leave no frozen one behind.
@@ -47,11 +45,14 @@ extension Supervisor {
 
     /// Makes a snapshot of the machine and its disk at one instant.
     /// - Throws: ``BrokenByFreezing`` when the machine does not go on.
-    func snapshot(_ request: SnapshotRequest, of started: StartedMachine) async throws -> SnapshotRecord {
-        if !request.diskOnly { try refuseMounts() }
+    func snapshot(
+        _ request: SnapshotRequest, of started: StartedMachine, _ mounts: MountServers
+    ) async throws -> SnapshotRecord {
+        if request.isTemporary { try record.checkFork() }
         guard let id = SandboxID(request.id) else { throw StateError.noSuchSnapshot(request.id) }
         let (snapshot, directory, home) = (SnapshotDirectory(id, in: home), directory, home)
         let machinePath = snapshot.work + "/" + SnapshotDirectory.machineName
+        let isDurable = !request.isTemporary
         do {
             let writer = try await Self.onThread { () -> FrozenMachineWriter? in
                 if let name = request.name, let other = try? SnapshotDirectory.find(name, in: home),
@@ -63,11 +64,13 @@ extension Supervisor {
                 return request.diskOnly ? nil : try FrozenMachineWriter(machinePath, started.kind)
             }
             let begun = HostClock.monotonic
-            let (captured, frozen) = try await standingStill(started, writesDisk: request.diskOnly, goesOn: true) {
-                () async throws -> (FrozenMachineWriter.Captured?, FrozenSession) in
+            let (captured, frozen) = try await standingStill(
+                started, mounts, writesDisk: request.diskOnly, goesOn: true
+            ) { () async throws -> (FrozenMachineWriter.Captured?, FrozenSession?) in
                 try await started.machine.pause()
                 let captured = try await writer?.capture(started.machine)
-                let frozen = await session.frozen
+                let frozen =
+                    writer == nil ? nil : try await frozenSession(mounts, in: machinePath, durable: isDurable)
                 try await Self.onThread {
                     try FileTree.copyFile(
                         directory.upperDisk, to: snapshot.work + "/" + SnapshotDirectory.diskName)
@@ -81,11 +84,9 @@ extension Supervisor {
                 id: request.id, name: request.name, created: Int64(time(nil)),
                 sandbox: (try? RecordFile.read(SandboxRecord.self, from: directory.record)) ?? record,
                 hasMemory: !request.diskOnly, pause: (HostClock.monotonic - begun) / 1000)
-            let isDurable = !request.isTemporary
             try await Self.onThread {
                 if let writer, let captured {
-                    try RecordFile.write(
-                        frozen, to: machinePath + "/" + SandboxDirectory.frozenSessionName, durable: isDurable)
+                    try frozen?.write(to: machinePath, durable: isDurable)
                     try writer.finish(captured, durable: isDurable)
                 }
                 if isDurable {
@@ -100,35 +101,44 @@ extension Supervisor {
         }
     }
 
-    /// A machine with files of the host open is not frozen: the servers of its mounts would have to go on with it.
-    private func refuseMounts() throws {
-        if let mount = record.mounts.first(where: \.isOfHost) {
-            throw SupervisorError.notSilent("it has files of the host mounted at \(mount.target)")
-        }
+    /// What is kept beside a frozen machine, the states of its mounts' servers already there.
+    private func frozenSession(
+        _ mounts: MountServers, in directory: String, durable: Bool
+    ) async throws -> FrozenSession {
+        var frozen = await session.frozen
+        frozen.mounts = try await mounts.save(to: directory, durable: durable)
+        return frozen
     }
 
     /// Does something while the agent is silent, and the machine stands as soon as it is stopped; lets both go on then.
     /// - Parameter goesOn: whether they go on also when all went well.
     private func standingStill<Result: Sendable>(
-        _ started: StartedMachine, writesDisk: Bool, goesOn: Bool, _ body: () async throws -> Result
+        _ started: StartedMachine, _ mounts: MountServers, writesDisk: Bool, goesOn: Bool,
+        _ body: () async throws -> Result
     ) async throws -> Result {
-        try await session.freeze(writesDisk: writesDisk)
+        // What is on its way to the guest must have come before it falls silent.
+        await mounts.relay.hold()
+        do { try await session.freeze(writesDisk: writesDisk) } catch {
+            await mounts.relay.release()
+            throw error
+        }
         do {
             let result = try await body()
-            if goesOn { try await goOn(started) }
+            if goesOn { try await goOn(started, mounts) }
             return result
         } catch let error as BrokenByFreezing {
             throw error
         } catch {
-            try await goOn(started)
+            try await goOn(started, mounts)
             throw error
         }
     }
 
-    private func goOn(_ started: StartedMachine) async throws {
+    private func goOn(_ started: StartedMachine, _ mounts: MountServers) async throws {
         do {
             try await started.machine.resume()
             try await session.thaw(Thawing(isNew: false, identity(diskIsFresh: false)))
+            await mounts.relay.release()
         } catch { throw BrokenByFreezing(description: "the machine did not go on after it was frozen: \(error)") }
     }
 

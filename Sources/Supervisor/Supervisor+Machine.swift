@@ -21,7 +21,7 @@ extension Supervisor {
         await mark("supervisor started")
         do {
             let console = try ConsoleLog(path: directory.console)
-            guard let started = try await startUnlessOrdered() else { return .stopped(reason: nil) }
+            guard let started = try await startUnlessOrdered(mounts) else { return .stopped(reason: nil) }
             await mark("engine started")
             // Whatever ends the tasks below ends the machine first, since one of them waits for it.
             let ending = await withTaskCancellationHandler {
@@ -43,10 +43,10 @@ extension Supervisor {
     }
 
     /// Starts the machine, which may take long: a template may have to be made first. `nil` when the sandbox is to end.
-    private func startUnlessOrdered() async throws -> StartedMachine? {
+    private func startUnlessOrdered(_ mounts: MountServers) async throws -> StartedMachine? {
         await session.renewOrders()
         let machine = try await withThrowingTaskGroup(of: StartedMachine?.self) { tasks in
-            tasks.addTask { try await startMachine() }
+            tasks.addTask { try await startMachine(mounts) }
             tasks.addTask {
                 _ = await nextOrder()
                 return nil
@@ -129,7 +129,7 @@ extension Supervisor {
                     if stands { try await goOnInMemory(machine) }
                     stands = keepsMemory
                     guard keepsMemory else {
-                        try await pause(started)
+                        try await pause(started, mounts)
                         await session.answerAtEnd(asker)
                         return .paused(resumesOnRequest: asker == nil)
                     }
@@ -140,7 +140,7 @@ extension Supervisor {
                         await session.reply(asker, .failed("the sandbox is paused; resume it first"))
                         continue
                     }
-                    let snapshot = try await snapshot(request, of: started)
+                    let snapshot = try await snapshot(request, of: started, mounts)
                     EventLog(home).append(
                         .init(.snapshot, directory.id, name: record.name, detail: snapshot.name ?? snapshot.id))
                     await session.reply(asker, .snapshot(snapshot))
@@ -263,15 +263,15 @@ extension Supervisor {
             inbound, outbound in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 let (isConfigured, configured) = AsyncStream.makeStream(of: Void.self)
-                if started.frozen == nil {
-                    tasks.addTask {
-                        guard await isConfigured.first(where: { _ in true }) != nil else { throw CancellationError() }
-                        try await serve(mounts) {
-                            // Whoever hears that it is ready finds it written down.
-                            announce(restarts: restarts, goesOn: false)
-                            await session.activate(queue, main: record.main)
-                        }
+                tasks.addTask {
+                    guard await isConfigured.first(where: { _ in true }) != nil else { throw CancellationError() }
+                    if started.frozen == nil {
+                        try await place(mounts)
+                        // Whoever hears that it is ready finds it written down.
+                        announce(restarts: restarts, goesOn: false)
+                        await session.activate(queue, main: record.main)
                     }
+                    await tellOfLost(mounts)
                 }
                 tasks.addTask {
                     for await frame in frames { try await outbound.write(frame) }
@@ -281,7 +281,9 @@ extension Supervisor {
                         async let isKept: Void = keepFiles()
                         var received = inbound.makeAsyncIterator()
                         if let frozen = started.frozen {
+                            try await relay.goOn()
                             try await thaw(frozen, &received, outbound, console)
+                            await relay.release()
                         } else {
                             try await configure(started, &received, outbound, console)
                         }
@@ -291,9 +293,8 @@ extension Supervisor {
                             // The agent may have something to say at once.
                             announce(restarts: restarts, goesOn: true)
                             try await session.goOn(queue, session.isFrozen ? nil : frozen)
-                        } else {
-                            configured.yield()
                         }
+                        configured.yield()
                         while let frame = try await received.next() { try await session.receive(frame) }
                         try await agentGone(console)
                     } catch let error as ProtocolError {

@@ -10,25 +10,29 @@ extension Supervisor {
     func runMachine(restarts: Int) async -> Ending {
         let mounts: MountServers
         do {
-            let (record, home, loop) = (record, home, group.next())
+            let (record, directory, home, loop) = (record, directory, home, group.next())
             // They get ready while the machine wakes.
-            mounts = try await NIOThreadPool.singleton.runIfActive { try MountServers(record, in: home, on: loop) }
+            mounts = try await Self.onThread {
+                let frozen = FileTree.exists(directory.frozen) ? directory.frozen : nil
+                return try MountServers(record, frozen: frozen, in: home, on: loop)
+            }
         } catch { return Task.isCancelled ? .abandoned : .failed("\(error)") }
         let ending = await runMachine(mounts, restarts: restarts)
         await mounts.end()
         return ending
     }
 
-    /// Puts the mounts in their places in the configured machine, then lets it be used, and tells of servers that end, until
-    /// cancelled.
+    /// Puts the mounts in their places in the configured machine.
     /// - Throws: ``SupervisorError/mount(_:reason:)`` when one cannot be made.
-    func serve(_ mounts: MountServers, _ becomeReady: () async -> Void) async throws {
-        if !mounts.plan.stages.isEmpty {
-            try await NIOThreadPool.singleton.runIfActive { try mounts.waitUntilReady() }
-            for stage in mounts.plan.stages { try await place(stage, of: mounts) }
-            await mark("mounts in place")
-        }
-        await becomeReady()
+    func place(_ mounts: MountServers) async throws {
+        if mounts.plan.stages.isEmpty { return }
+        try await Self.onThread { try mounts.waitUntilReady() }
+        for stage in mounts.plan.stages { try await place(stage, of: mounts) }
+        await mark("mounts in place")
+    }
+
+    /// Tells of servers that end, until cancelled.
+    func tellOfLost(_ mounts: MountServers) async {
         for await index in mounts.relay.lost {
             if await session.isStopping { continue }
             let mount = mounts.mounts[index]

@@ -20,11 +20,11 @@
 //      when there is none
 //
 // It says `ready`, followed by the walls that this host lacks (`files`: no Landlock), or `failed <one line>` on 4. The
-// order `save`, with a descriptor of a file open for writing, is answered with `saved <bytes>` or `failed <one line>`: the
-// file then has the state, and so many bytes have been sent on 3 since the first server began. What was sent to the
-// server before the order is carried out or part of the state; nothing may be sent between the order and the answer. It
-// goes on serving afterwards; whoever replaces it by one that reads the state drops what it sends on 3 beyond those
-// bytes, since the other sends that once more.
+// order `save <bytes>`, with a descriptor of a file open for writing, is answered with `saved <bytes>` or `failed <one
+// line>`. The first number says how much was sent to this process on 3, of which some may still be under way: all of it is
+// carried out or part of the state, and nothing may be sent between the order and the answer. The second says how much
+// this process has sent. It goes on serving afterwards; whoever replaces it by one that reads the state drops what it
+// sends on 3 beyond that, since the other sends it once more.
 //
 // The process ends with 0 when 3 or its parent ends, with 1 when it cannot serve or what comes is no message.
 import Glibc

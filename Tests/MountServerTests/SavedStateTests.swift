@@ -45,7 +45,6 @@ struct SavedStateTests {
         let root = FileIdentity(device: 5, inode: 2, bornSeconds: -1, bornNanoseconds: 9)
         var state = SavedState(root: root, kind: FileKind.directory)
         state.negotiated = .init(minor: 38, features: 0xdead_beef_0000_0001)
-        state.bytesWritten = 1 << 40
         state.nextNode = 100
         state.nextHandle = 50
         state.nodes = [

@@ -75,6 +75,72 @@ import Testing
         #expect(error == nil)
     }
 
+    @Test("a relay that is held says nothing, and where it stands is enough for another one to go on")
+    func frozen() async throws {
+        let (_, error) = try await withRelay { relay, guest, server in
+            try await guest.send(
+                GuestMessage.data(stream: Self.stream, .output, [UInt8](repeating: 1, count: 200_000)).frame())
+            _ = try await read(server, 200_000)
+            #expect(try await guest.next() == HostMessage.credit(stream: Self.stream, .output, 200_000).frame())
+            try await write(server, [1, 2, 3])
+            #expect(try await guest.next().payload == [1, 2, 3])
+            await relay.hold()
+            try await guest.send(
+                GuestMessage.data(stream: Self.stream, .output, [UInt8](repeating: 2, count: 150_000)).frame())
+            _ = try await read(server, 150_000)
+            try await write(server, [4, 5, 6, 7])
+            #expect(try await relay.sent() == [0: 350_000])
+            let initial = FlowWindow.initial
+            let standing = [
+                FrozenMount(place: 0, guestCredit: initial - 150_000, hostCredit: initial - 3, answers: [4, 5])
+            ]
+            // Two of the bytes belong to the server's state already.
+            #expect(try await relay.frozen([0: 5]) == standing)
+            try await goOn(standing)
+            await relay.release()
+            let next = [try await guest.next(), try await guest.next()]
+            #expect(try next[0] == HostMessage.credit(stream: Self.stream, .output, 150_000).frame())
+            #expect(next[1].payload == [4, 5, 6, 7])
+        }
+        #expect(error == nil)
+    }
+
+    private func goOn(_ standing: [FrozenMount]) async throws {
+        let (port, guest) = try Descriptor.socketPair()
+        let (requests, server) = try Descriptor.socketPair()
+        let relay = MountRelay([0: requests], frozen: standing, on: MultiThreadedEventLoopGroup.singleton.next())
+        let channel = try await FrameChannel.frames(port, on: relay.loop, relay: relay)
+        try await channel.executeThenClose { _, _ in
+            let frames = FrameStream(guest)
+            try await write(server, [6, 7])
+            try await relay.goOn()
+            await relay.release()
+            #expect(try await frames.next() == HostMessage.credit(stream: Self.stream, .output, 150_000).frame())
+            var answers = try await frames.next().payload
+            while answers.count < 4 { answers += try await frames.next().payload }
+            #expect(answers == [4, 5, 6, 7])
+            try await frames.send(GuestMessage.data(stream: Self.stream, .output, [8]).frame())
+            #expect(try await read(server, 1) == [8])
+            await relay.close()
+        }
+    }
+
+    @Test("a server that ends while its relay is held cannot be frozen, and is told of afterwards")
+    func serverEndsWhileHeld() async throws {
+        let (_, error) = try await withRelay { relay, guest, server in
+            await relay.hold()
+            let frozen = Task { try await relay.frozen([0: 1]) }
+            shutdown(server.rawValue, Int32(SHUT_RDWR))
+            await #expect(throws: StartFailure.self) { try await frozen.value }
+            await #expect(throws: StartFailure.self) { try await relay.sent() }
+            try await guest.send(GuestMessage.data(stream: Self.stream, .output, [1]).frame())
+            await relay.release()
+            #expect(try await guest.next() == HostMessage.end(stream: Self.stream).frame())
+            #expect(await relay.lost.first { _ in true } == 0)
+        }
+        #expect(error == nil)
+    }
+
     /// What a guest must not say.
     static let nonsense: [(String, [GuestMessage])] = [
         ("a mount that there is not", [.started(stream: stream + 1, pid: 1)]),

@@ -30,8 +30,6 @@ struct SavedState: Equatable {
     }
 
     var negotiated: MountService.Negotiated?
-    /// How many bytes the server has sent to the guest.
-    var bytesWritten: UInt64 = 0
     /// What is served. The device's number is not compared: it may be another one after the host has booted.
     var root: FileIdentity
     var rootKind: UInt32
@@ -69,7 +67,6 @@ struct SavedState: Equatable {
             bytes.append(contentsOf: content)
         }
         put(Self.magic)
-        put(bytesWritten)
         put(UInt8(negotiated == nil ? 0 : 1))
         put(negotiated?.minor ?? 0)
         put(negotiated?.features ?? 0)
@@ -115,7 +112,6 @@ struct SavedState: Equatable {
         do throws(ErrorNumber) {
             var reader = MessageReader(bytes)
             guard try reader.number(UInt64.self) == Self.magic else { throw ErrorNumber(EINVAL) }
-            bytesWritten = try reader.number()
             let isNegotiated: UInt8 = try reader.number()
             let (minor, features): (UInt32, UInt64) = (try reader.number(), try reader.number())
             negotiated = isNegotiated == 0 ? nil : .init(minor: minor, features: features)
@@ -144,7 +140,7 @@ struct SavedState: Equatable {
             throw Invalid(description: "it is not the state of a server of files, or not all of it")
         }
         // So far from the end that no number is ever given beyond it.
-        guard nextNode < .max / 2, nextHandle < .max / 2, bytesWritten < .max / 2 else {
+        guard nextNode < .max / 2, nextHandle < .max / 2 else {
             throw Invalid(description: "its numbers are too large")
         }
     }

@@ -100,8 +100,8 @@ public final class Agent {
         case (.shutdown(let grace), _): beginShutdown(tellsStopped: true, grace: UInt64(grace))
         case (.measure, .serving): port.send(.measured(Measurement.take()))
         case (.setClock(let time), .serving): try Identity.setClock(time)
-        case (.freeze(let writesDisk), .serving) where !port.isSilent:
-            if writesDisk { sync() }
+        case (.freeze(let writesDisk), .serving(_, let root)) where !port.isSilent:
+            if writesDisk { try root.synchronize() }
             port.fallSilent(.frozen)
         case (.thaw(let thawing), .serving(_, let root)) where port.isSilent: thaw(thawing, root.root)
         case (.start(let stream, let specification), .serving(let processes, _)):
@@ -136,8 +136,10 @@ public final class Agent {
 
     private func thaw(_ thawing: Thawing, _ root: RootDirectory) {
         do throws(AgentError) {
-            let identity = try Identity(thawing, machine, in: root)
-            port.speak(.thawed(try identity.confirmation(root)))
+            // What is mounted over its files is not the machine's own, and may be served by this process.
+            let own = try root.withoutMounts()
+            let identity = try Identity(thawing, machine, in: own)
+            port.speak(.thawed(try identity.confirmation(own)))
         } catch {
             logLine("\(error)")
             port.speak(.refused("\(error)"))

@@ -17,6 +17,11 @@ struct RootDirectory {
             })
     }
 
+    /// The same root as it is beneath whatever is mounted in it.
+    func withoutMounts() throws(AgentError) -> RootDirectory {
+        RootDirectory(Descriptor(try AgentError.check("open the root itself") { agent_open_tree(root.number) }))
+    }
+
     /// Reads a regular file.
     /// - Returns: `nil` when there is none on the root's own file system, or one longer than `limit` bytes.
     func contents(of path: String, upTo limit: Int) throws(AgentError) -> [UInt8]? {
@@ -100,11 +105,29 @@ struct RootDirectory {
         try AgentError.check("set the mode of /etc/\(name)") { fchmod(file.number, 0o644) }
         try file.writeAll(Array(text.utf8), to: "/etc/\(name)")
         if renameat(directory.number, temporary, directory.number, name) < 0 {
+            if errno == EBUSY {
+                unlinkat(directory.number, temporary, 0)
+                return try rewriteFile(name, in: directory, with: text)
+            }
             // A directory gives way when it is empty.
             unlinkat(directory.number, name, AT_REMOVEDIR)
             try AgentError.check("put /etc/\(name) in its place") {
                 renameat(directory.number, temporary, directory.number, name)
             }
         }
+    }
+
+    /// Writes a file that something is mounted on, which nothing can be put in the place of.
+    private func rewriteFile(_ name: String, in directory: Descriptor, with text: String) throws(AgentError) {
+        let file = Descriptor(
+            try AgentError.check("open /etc/\(name)") {
+                openat(directory.number, name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
+            })
+        var status = stat()
+        guard fstat(file.number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .refused("/etc/\(name) is no regular file")
+        }
+        try AgentError.check("empty /etc/\(name)") { ftruncate(file.number, 0) }
+        try file.writeAll(Array(text.utf8), to: "/etc/\(name)")
     }
 }

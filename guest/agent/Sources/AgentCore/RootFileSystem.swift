@@ -83,6 +83,16 @@ struct RootFileSystem {
         }
     }
 
+    /// Writes all of the disk's files to it. Other file systems are left out: what the host serves, this process would wait
+    /// for.
+    func synchronize() throws(AgentError) {
+        let disk = try AgentError.check("open the disk") {
+            openat(first.number, "disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        }
+        let directory = Descriptor(disk)
+        try AgentError.check("write the disk") { agent_synchronize(directory.number) }
+    }
+
     /// Leaves the sandbox's root and unmounts everything of it; all its processes must be gone.
     /// - Throws: when the disk could be made neither unmounted nor read-only.
     func unmount() throws(AgentError) {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/if_addr.h>
+#include <linux/mount.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/random.h>
@@ -32,6 +33,12 @@ int agent_open_in_root(int root, const char *path, int flags, unsigned mode, int
     };
     return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 }
+
+int agent_open_tree(int root) {
+    return (int)syscall(SYS_open_tree, root, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+}
+
+int agent_synchronize(int directory) { return syncfs(directory); }
 
 int agent_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 

@@ -15,6 +15,12 @@
 /// With `stays_on_mount`, crossing into another mount fails too.
 int agent_open_in_root(int root, const char *path, int flags, unsigned mode, int stays_on_mount);
 
+/// open_tree(2) of a mount's root: a copy of that mount alone, which is mounted nowhere and goes with its descriptor.
+int agent_open_tree(int root);
+
+/// syncfs(2).
+int agent_synchronize(int directory);
+
 /// Makes a close-on-exec pipe: `ends[0]` reads, `ends[1]` writes.
 int agent_pipe(int ends[2]);
 
