@@ -31,8 +31,11 @@ public protocol Machine: Sendable {
     /// - Parameters:
     ///   - memory: where the pages go; empty, opened for reading and writing.
     ///   - engine: where the program goes, likewise; `nil` for none. Nothing is written on KVM.
+    ///   - other: a memory to refer to for what is the same there, where that saves much.
     /// - Throws: ``EngineError``.
-    func capture(memory: Descriptor, engine: Descriptor?) async throws(EngineError) -> MachineCapture
+    func capture(
+        memory: Descriptor, engine: Descriptor?, over other: FrozenMemory?
+    ) async throws(EngineError) -> MachineCapture
     /// Asks the engine to end in good order: writes under way come to their files, the guest is not asked.
     /// Returns when the engine has agreed; ``waitForExit()`` tells when it is gone.
     /// - Throws: ``EngineError``.

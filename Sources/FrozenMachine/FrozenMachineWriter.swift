@@ -57,11 +57,14 @@ public struct FrozenMachineWriter: Sendable {
     }
 
     /// Reads a machine, which is stopped for that and stands afterwards.
-    public func capture(_ machine: any Machine) async throws(FrozenMachineError) -> Captured {
+    /// - Parameter other: a memory to refer to for what is the same there.
+    public func capture(
+        _ machine: any Machine, over other: FrozenMemory? = nil
+    ) async throws(FrozenMachineError) -> Captured {
         do {
             let state = try Descriptor.memory("state")
             try await machine.freeze(to: state)
-            let captured = try await machine.capture(memory: newMemory, engine: newEngine)
+            let captured = try await machine.capture(memory: newMemory, engine: newEngine, over: other)
             return Captured(machine: captured, state: try state.reopened().readAll(limit: Self.stateLimit))
         } catch { throw FrozenMachineError(error) }
     }

@@ -19,6 +19,9 @@ public struct SnapshotDirectory: Sendable {
     /// Where it is made, before ``publish(_:durable:)``.
     public var work: String { "\(home.snapshots)/tmp.\(id)" }
 
+    /// Its frozen machine, a directory, when it has memory.
+    public var machine: String { "\(path)/\(Self.machineName)" }
+
     /// The ``SnapshotRecord``'s name in the directory.
     public static let recordName = "snapshot.json"
     /// The frozen machine's, a directory, when it has memory.

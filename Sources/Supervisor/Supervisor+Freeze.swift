@@ -54,21 +54,23 @@ extension Supervisor {
         let machinePath = snapshot.work + "/" + SnapshotDirectory.machineName
         let isDurable = !request.isTemporary
         do {
-            let writer = try await Self.onThread { () -> FrozenMachineWriter? in
+            let (writer, last) = try await Self.onThread { () -> (FrozenMachineWriter?, FrozenMemory?) in
                 if let name = request.name, let other = try? SnapshotDirectory.find(name, in: home),
                     other.1.name == name
                 {
                     throw StateError.snapshotNameInUse(name, other.0.id)
                 }
                 try snapshot.begin(directory.id)
-                return request.diskOnly ? nil : try FrozenMachineWriter(machinePath, started.kind)
+                if request.diskOnly { return (nil, nil) }
+                let last = request.isTemporary ? nil : Self.lastMemory(of: directory.id, in: home)
+                return (try FrozenMachineWriter(machinePath, started.kind), last)
             }
             let begun = HostClock.monotonic
             let (captured, frozen) = try await standingStill(
                 started, mounts, writesDisk: request.diskOnly, goesOn: true
             ) { () async throws -> (FrozenMachineWriter.Captured?, FrozenSession?) in
                 try await started.machine.pause()
-                let captured = try await writer?.capture(started.machine)
+                let captured = try await writer?.capture(started.machine, over: last)
                 let frozen =
                     writer == nil ? nil : try await frozenSession(mounts, in: machinePath, durable: isDurable)
                 try await Self.onThread {
@@ -99,6 +101,16 @@ extension Supervisor {
             try? FileTree.removeTree(snapshot.work)
             throw error
         }
+    }
+
+    /// The memory of a sandbox's last snapshot, to which the next one refers for what did not change since.
+    private static func lastMemory(of sandbox: SandboxID, in home: Home) -> FrozenMemory? {
+        let others = (try? SnapshotDirectory.all(in: home)) ?? []
+        let last = others.last { $0.1.sandbox.id == sandbox.description && $0.1.hasMemory }
+        // It is as good without: the other may be removed at this moment.
+        let memory = last.flatMap { try? FrozenMachine(in: $0.0.machine).memory }
+        memory?.prefetch()
+        return memory
     }
 
     /// What is kept beside a frozen machine, the states of its mounts' servers already there.

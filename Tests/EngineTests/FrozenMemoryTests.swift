@@ -1,4 +1,5 @@
 import Checkpoint
+import Glibc
 import LinuxSystem
 import Testing
 
@@ -56,6 +57,52 @@ import Testing
             #expect(bytes.count == Int(memory.size))
             #expect(stride(from: 0, to: bytes.count, by: MemoryLayer.pageSize).map { bytes[$0] } == expected)
         }
+    }
+
+    @Test("is read in pieces of any length", arguments: 0..<4)
+    func reading(_ count: Int) throws {
+        var generator = SystemRandomNumberGenerator()
+        for step in [1, 3, 64] {
+            let (memory, expected) = try Self.random(layers: count, &generator)
+            var reader = FrozenMemoryReader(memory)
+            var found: [UInt8] = []
+            for first in stride(from: 0, to: Self.pages, by: step) {
+                var bytes = [UInt8](repeating: 0, count: min(step, Self.pages - first) * MemoryLayer.pageSize)
+                try bytes.withUnsafeMutableBytes { try reader.read(Int64(first * MemoryLayer.pageSize), into: $0) }
+                found += stride(from: 0, to: bytes.count, by: MemoryLayer.pageSize).map { bytes[$0] }
+            }
+            #expect(found == expected)
+            var beyond: [UInt8] = [0]
+            #expect(throws: SystemError.self) {
+                try beyond.withUnsafeMutableBytes { try reader.read(memory.size, into: $0) }
+            }
+        }
+    }
+
+    @Test("of a process is compared with another one page by page")
+    func different() throws {
+        var generator = SystemRandomNumberGenerator()
+        let (other, expected) = try Self.random(layers: 2, &generator)
+        let own = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(other.size), alignment: MemoryLayer.pageSize)
+        defer { own.deallocate() }
+        var changed: Set<Int> = []
+        for page in 0..<Self.pages {
+            let bytes = UnsafeMutableRawBufferPointer(
+                rebasing: own[page * MemoryLayer.pageSize..<(page + 1) * MemoryLayer.pageSize])
+            bytes.initializeMemory(as: UInt8.self, repeating: expected[page])
+            guard UInt8.random(in: 0...2, using: &generator) == 0 else { continue }
+            bytes[bytes.count - 1] = 99
+            changed.insert(page)
+        }
+        let start = UInt64(UInt(bitPattern: own.baseAddress))
+        let capture = MemoryCapture(
+            memory: try ProcessMemory(of: getpid()), bounds: start..<start + UInt64(other.size))
+        let all = [MemoryLayer.Run(start: 0, count: Self.pages)]
+        #expect(Set(try capture.different(all, from: other).flatMap { $0.start..<$0.end }) == changed)
+        let some = [MemoryLayer.Run(start: 3, count: 5), MemoryLayer.Run(start: 60, count: 4)]
+        #expect(
+            Set(try capture.different(some, from: other).flatMap { $0.start..<$0.end })
+                == changed.filter { (3..<8).contains($0) || $0 >= 60 })
     }
 
     @Test("comes back from the index of a layer, and no other bytes are one")

@@ -119,7 +119,9 @@ private final class FakeMachine: Machine {
     func pause() async throws(EngineError) {}
     func resume() async throws(EngineError) {}
     func freeze(to state: Descriptor) async throws(EngineError) {}
-    func capture(memory: Descriptor, engine: Descriptor?) async throws(EngineError) -> MachineCapture {
+    func capture(
+        memory: Descriptor, engine: Descriptor?, over other: FrozenMemory?
+    ) async throws(EngineError) -> MachineCapture {
         throw .specification("nothing to capture")
     }
     func stop() async throws(EngineError) { exit.continuation.finish() }

@@ -1,4 +1,5 @@
 import Checkpoint
+import Glibc
 import LinuxSystem
 
 /// Writes down what a machine that stands still has changed of its memory.
@@ -11,10 +12,8 @@ struct MemoryCapture {
     private static let window = 1 << 16
     private static let bufferSize = 4 << 20
 
-    /// Writes the pages to a file, which is empty.
-    /// - Parameter others: pages that are written too, changed or not.
-    func write(to file: Descriptor, including others: [MemoryLayer.Run]) throws -> [MemoryLayer.Run] {
-        let runs = try changed().union(others).joined()
+    /// Writes pages to a file, which is empty.
+    func write(_ runs: [MemoryLayer.Run], to file: Descriptor) throws {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.bufferSize, alignment: 4096)
         defer { buffer.deallocate() }
         var filled = 0
@@ -32,7 +31,44 @@ struct MemoryCapture {
             }
         }
         try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<filled]))
-        return runs
+    }
+
+    /// Which of some pages are not as in another memory.
+    func different(_ runs: [MemoryLayer.Run], from other: FrozenMemory) throws -> [MemoryLayer.Run] {
+        var reader = FrozenMemoryReader(other)
+        var result: [MemoryLayer.Run] = []
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * Self.compared, alignment: 4096)
+        defer { buffer.deallocate() }
+        for run in runs {
+            for first in stride(from: run.start, to: run.end, by: Self.compared / MemoryLayer.pageSize) {
+                let length = min(Self.compared, (run.end - first) * MemoryLayer.pageSize)
+                let mine = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
+                let theirs = UnsafeMutableRawBufferPointer(rebasing: buffer[Self.compared..<Self.compared + length])
+                let position = first * MemoryLayer.pageSize
+                try memory.read(bounds.lowerBound + UInt64(position), into: mine)
+                try reader.read(Int64(position), into: theirs)
+                for offset in stride(from: 0, to: length, by: MemoryLayer.pageSize)
+                where !Self.isSame(mine, theirs, offset) {
+                    let page = first + offset / MemoryLayer.pageSize
+                    if let last = result.last, last.end == page {
+                        result[result.count - 1].count += 1
+                    } else {
+                        result.append(.init(start: page, count: 1))
+                    }
+                }
+            }
+        }
+        return result
+    }
+
+    /// How many bytes are compared at once.
+    private static let compared = 1 << 20
+
+    private static func isSame(
+        _ first: UnsafeMutableRawBufferPointer, _ second: UnsafeMutableRawBufferPointer, _ offset: Int
+    ) -> Bool {
+        guard let first = first.baseAddress, let second = second.baseAddress else { return true }
+        return memcmp(first + offset, second + offset, MemoryLayer.pageSize) == 0
     }
 
     /// The pages that differ from the files behind them.

@@ -42,6 +42,11 @@ extension MemoryLayer {
     /// thousand.
     static let mostRuns = 12_288
 
+    /// Most layers of a memory that refers to another one for what is the same.
+    static let mostShared = 16
+    /// Most pieces of such a memory, for the same reason as ``mostRuns``.
+    static let mostPieces = 32_768
+
     /// The runs as they are written down: first page and count of each, 4 bytes each, little-endian.
     public static func index(_ runs: [Run]) -> [UInt8] {
         var bytes: [UInt8] = []
@@ -88,6 +93,9 @@ extension [MemoryLayer.Run] {
         }
         return result
     }
+
+    /// How many pages these are.
+    var pages: Int { reduce(0) { $0 + $1.count } }
 
     /// These pages and, to have few runs, pages between them.
     func joined(most: Int = MemoryLayer.mostRuns) -> [MemoryLayer.Run] {

@@ -147,7 +147,9 @@ public final class QEMUMachine: Machine {
     private static let mostGenerations = 4
 
     /// Reads QEMU's memory, and for the program freezes its process.
-    public func capture(memory file: Descriptor, engine: Descriptor?) async throws(EngineError) -> MachineCapture {
+    public func capture(
+        memory file: Descriptor, engine: Descriptor?, over other: FrozenMemory?
+    ) async throws(EngineError) -> MachineCapture {
         guard let memory = specification.frozenMemory else {
             throw .specification("a machine to capture that has booted; only forks can be captured")
         }
@@ -159,12 +161,8 @@ public final class QEMUMachine: Machine {
             let process = try ProcessMemory(of: pid)
             var bounds = try former == nil ? process.bounds(of: memory.base) : 0..<0
             if let start = former?.layout.memoryAddress { bounds = start..<start + UInt64(memory.size) }
-            var kept = memory
-            var dropped: [MemoryLayer] = []
-            if kept.layers.count >= Self.mostGenerations { (dropped, kept.layers) = (kept.layers, []) }
-            let runs = try MemoryCapture(memory: process, bounds: bounds).write(
-                to: file, including: dropped.reduce([]) { $0.union($1.runs) })
-            kept.layers.append(MemoryLayer(file: try file.reopened(), runs: runs))
+            let kept = try Self.capture(
+                MemoryCapture(memory: process, bounds: bounds), of: memory, over: other, to: file)
             var capture = MachineCapture(memory: kept)
             guard isEmulated, let engine else { return capture }
             var parents = former.map { [$0.program] + $0.parents } ?? []
@@ -182,6 +180,38 @@ public final class QEMUMachine: Machine {
             } catch { capture.engineProblem = "\(error)" }
             return capture
         }
+    }
+
+    /// Writes what memory a process has for itself as a layer: over the files it went on from, or over another memory where
+    /// that leaves less to be written.
+    private static func capture(
+        _ capture: MemoryCapture, of memory: FrozenMemory, over other: FrozenMemory?, to file: Descriptor
+    ) throws -> FrozenMemory {
+        var kept = memory
+        var dropped: [MemoryLayer] = []
+        if kept.layers.count >= mostGenerations { (dropped, kept.layers) = (kept.layers, []) }
+        let layer = MemoryLayer(file: try file.reopened(), runs: [])
+        let changed = try capture.changed()
+        kept.layers.append(layer)
+        kept.layers[kept.layers.count - 1].runs = dropped.reduce(changed) { $0.union($1.runs) }.joined()
+        // Memories of different templates have hardly anything in the same place.
+        if var other, other.size == memory.size, other.layers.count < MemoryLayer.mostShared,
+            try memory.shares(0, with: other)
+        {
+            var candidates = changed
+            for index in 0..<max(memory.layers.count, other.layers.count)
+            where try !memory.shares(index + 1, with: other) {
+                if index < memory.layers.count { candidates = candidates.union(memory.layers[index].runs) }
+                if index < other.layers.count { candidates = candidates.union(other.layers[index].runs) }
+            }
+            let runs = try capture.different(candidates, from: other).joined()
+            other.layers.append(layer)
+            other.layers[other.layers.count - 1].runs = runs
+            let isLess = runs.pages < (kept.layers.last?.runs.pages ?? 0) / 4 * 3
+            if isLess, other.parts.count <= MemoryLayer.mostPieces { kept = other }
+        }
+        try capture.write(kept.layers.last?.runs ?? [], to: file)
+        return kept
     }
 
     /// Ends QEMU in good order by QMP's `quit`.
