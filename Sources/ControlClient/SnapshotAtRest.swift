@@ -24,6 +24,7 @@ extension SandboxDirectory {
                 throw StateError.inaccessible(path: upperDisk, reason: "the sandbox has no disk yet; start it first")
             }
             try FileTree.copyFile(upperDisk, to: disk)
+            snapshot.shareDisk(of: self.id)
             try Descriptor(opening: disk, O_RDWR).synchronize()
             if hasMemory {
                 try FileTree.copyTree(jobs, to: snapshot.work + "/" + SnapshotDirectory.jobsName)

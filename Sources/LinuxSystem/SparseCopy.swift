@@ -24,15 +24,20 @@ public struct SparseCopy {
         if linux_clone_file(source.rawValue, target.rawValue) == 0 { return }
         let length = Int64(try source.status().st_size)
         guard ftruncate(target.rawValue, off_t(length)) == 0 else { throw SystemError("set the length of a copy") }
-        var position: Int64 = 0
-        while position < length {
-            let data = lseek(source.rawValue, off_t(position), Self.seekData)
-            if data < 0, errno == ENXIO { return }  // only a hole is left
+        for extent in try Self.extents(of: source) { try copy(extent, to: extent.lowerBound) }
+    }
+
+    /// The parts of a file that are no holes, in ascending order.
+    public static func extents(of file: Descriptor) throws(SystemError) -> [Range<Int64>] {
+        var extents: [Range<Int64>] = []
+        var position: off_t = 0
+        while true {
+            let data = lseek(file.rawValue, position, seekData)
+            if data < 0, errno == ENXIO { return extents }  // only a hole is left
             guard data >= 0 else { throw SystemError("look for data in a file") }
-            let hole = lseek(source.rawValue, off_t(data), Self.seekHole)
-            guard hole >= 0 else { throw SystemError("look for a hole in a file") }
-            try copy(Int64(data)..<Int64(hole), to: Int64(data))
-            position = Int64(hole)
+            position = lseek(file.rawValue, data, seekHole)
+            guard position >= 0 else { throw SystemError("look for a hole in a file") }
+            extents.append(Int64(data)..<Int64(position))
         }
     }
 

@@ -26,7 +26,7 @@ public struct SnapshotDirectory: Sendable {
     public static let recordName = "snapshot.json"
     /// The frozen machine's, a directory, when it has memory.
     public static let machineName = "machine"
-    /// The writable disk's.
+    /// That of the writable disk, or of what lies below its layers: see ``SnapshotDisk``.
     public static let diskName = "upper.img"
     /// That of the jobs, a directory as in ``SandboxDirectory``.
     public static let jobsName = "jobs"
@@ -123,9 +123,9 @@ extension SandboxDirectory {
         guard let id = SandboxID(record.id) else { throw .noSuchSandbox(record.id) }
         let directory = SandboxDirectory(id, in: home)
         do throws(StateError) {
+            let temporary = directory.upperDisk + ".new"
+            try SnapshotDisk(in: snapshot.path).copy(to: temporary)
             try system { () throws(SystemError) in
-                let temporary = directory.upperDisk + ".new"
-                try FileTree.copyFile(snapshot.path + "/" + SnapshotDirectory.diskName, to: temporary)
                 try FileTree.rename(temporary, to: directory.upperDisk)
                 guard hasMemory else { return }
                 try FileTree.copyTree(snapshot.path + "/" + SnapshotDirectory.jobsName, to: directory.jobs)

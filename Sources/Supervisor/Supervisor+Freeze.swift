@@ -92,6 +92,7 @@ extension Supervisor {
                     try writer.finish(captured, durable: isDurable)
                 }
                 if isDurable {
+                    snapshot.shareDisk(of: directory.id)
                     try Descriptor(opening: snapshot.work + "/" + SnapshotDirectory.diskName, O_RDWR).synchronize()
                 }
                 try snapshot.publish(record, durable: isDurable)

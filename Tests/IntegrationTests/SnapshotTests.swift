@@ -85,16 +85,19 @@ import Testing
     func chain() async throws {
         try await TestHome.with { home in
             _ = try await home.create("source")
-            let fill = "head -c 40000000 /dev/urandom > /dev/shm/large; sha256sum </dev/shm/large"
+            let fill = """
+                head -c 40000000 /dev/urandom >/dev/shm/large; head -c 40000000 /dev/urandom >/large; sync
+                sha256sum </dev/shm/large; sha256sum </large
+                """
             let digest = try await home.exec("source", fill).output
             for number in 1...4 {
-                #expect(try await home.exec("source", "echo \(number) > /dev/shm/small").status == 0)
+                #expect(try await home.exec("source", "echo \(number) | tee /small > /dev/shm/small").status == 0)
                 let made = try await home.sandpiper("snapshot", "create", "source", "chain-\(number)")
                 #expect(made.status == 0, "\(made.error)")
             }
             let all = try SnapshotDirectory.all(in: Home(path: home.path))
             try #require(all.count == 4)
-            for (directory, _) in all { #expect(directory.diskUsage.all > 40_000_000) }
+            for (directory, _) in all { #expect(directory.diskUsage.all > 80_000_000) }
             // Later ones have what the first has by name, and only the few pages that changed for themselves.
             for (directory, _) in all.dropFirst() {
                 let own = directory.diskUsage.own
@@ -105,8 +108,9 @@ import Testing
                 let number = gone == 2 ? 3 : 4
                 let restored = try await home.sandpiper("restore", "--name", "of-\(number)", "chain-\(number)")
                 #expect(restored.status == 0, "\(restored.error)")
-                let found = try await home.exec("of-\(number)", "sha256sum </dev/shm/large; cat /dev/shm/small")
-                #expect(found.output == "\(digest)\(number)\n", "\(found.error)")
+                let found = try await home.exec(
+                    "of-\(number)", "sha256sum </dev/shm/large; sha256sum </large; cat /dev/shm/small /small")
+                #expect(found.output == "\(digest)\(number)\n\(number)\n", "\(found.error)")
             }
             try await home.remove(all: ["source", "of-3", "of-4"])
             for number in [3, 4] { #expect(try await home.sandpiper("snapshot", "rm", "chain-\(number)").status == 0) }
