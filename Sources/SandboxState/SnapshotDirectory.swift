@@ -94,14 +94,19 @@ public struct SnapshotDirectory: Sendable {
         defer { withExtendedLifetime(guardLock) {} }
         for name in leftovers {
             let path = "\(home.snapshots)/\(name)"
-            if FileTree.exists(path + "/" + lockName), (try? FileLock.attempt(path + "/" + lockName)) == .some(nil) {
-                continue
-            }
+            if isLocked(path) { continue }
             // One that does not name its maker was left when it was begun.
             let maker = (try? FileTree.read(path + "/" + makerName, limit: 64)) ?? []
             let id = SandboxID(String(decoding: maker, as: UTF8.self))
             if id.map({ SandboxDirectory($0, in: home).isOwned }) != true { try? FileTree.removeTree(path) }
         }
+    }
+
+    /// Whether a maker without a sandbox holds its lock in the directory.
+    private static func isLocked(_ path: String) -> Bool {
+        let lock = path + "/" + lockName
+        guard FileTree.exists(lock) else { return false }
+        do { return try FileLock.attempt(lock) == nil } catch { return true }
     }
 
     static let makerName = "maker"

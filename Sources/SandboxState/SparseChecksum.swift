@@ -34,9 +34,9 @@ struct SparseChecksum {
             guard count > 0 else { break }
             // What is behind the end of the file counts as zeros.
             let end = (count + Self.page - 1) / Self.page * Self.page
-            buffer[count..<end].initialize(repeating: 0)
+            UnsafeMutableRawBufferPointer(rebasing: buffer[count..<end]).initializeMemory(as: UInt8.self, repeating: 0)
             for start in stride(from: 0, to: end, by: Self.page) {
-                let words = UnsafeRawBufferPointer(rebasing: buffer[start..<start + Self.page]).assumingMemoryBound(
+                let words = UnsafeRawBufferPointer(rebasing: buffer[start..<start + Self.page]).bindMemory(
                     to: UInt64.self)
                 guard words.contains(where: { $0 != 0 }) else { continue }
                 add(UInt64(bitPattern: position + Int64(start)))
