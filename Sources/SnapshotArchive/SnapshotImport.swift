@@ -96,7 +96,7 @@ public final class SnapshotImport: Sendable {
             throw SnapshotArchiveError.refused(
                 "its image \(digest)\(known) is not here; fetch it with 'sandpiper pull' or 'sandpiper load' first")
         }
-        guard manifest.machine == nil || (try image.diskDigest()) == manifest.imageDisk else {
+        guard try manifest.machine == nil || image.diskDigest() == manifest.imageDisk else {
             throw SnapshotArchiveError.refused(
                 "the disk of its image \(image.name) is laid out in another way here; use the Sandpiper that made it")
         }
