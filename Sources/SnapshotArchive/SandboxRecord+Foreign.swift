@@ -64,7 +64,7 @@ extension SandboxLimits {
 
 extension ProcessDefaults {
     fileprivate var foreignProblem: String? {
-        guard SandboxRecord.isEnvironment(environment), SandboxRecord.isPath(workingDirectory),
+        guard SandboxRecord.isEnvironment(environment), workingDirectory.isEmpty || SandboxRecord.isPath(workingDirectory),
             SandboxRecord.isText(user, most: 256)
         else { return "what processes of its sandbox start from makes no sense" }
         return nil
@@ -74,7 +74,7 @@ extension ProcessDefaults {
 extension JobSpecification {
     fileprivate var foreignProblem: String? {
         guard !arguments.isEmpty, arguments.count <= 10_000, arguments.allSatisfy({ SandboxRecord.isText($0) }),
-            SandboxRecord.isEnvironment(environment), SandboxRecord.isPath(workingDirectory),
+            SandboxRecord.isEnvironment(environment), workingDirectory.isEmpty || SandboxRecord.isPath(workingDirectory),
             SandboxRecord.isText(user, most: 256)
         else { return "the main process of its sandbox makes no sense" }
         return nil
