@@ -75,7 +75,8 @@ extension SnapshotDirectory {
             return "it has no checksums, so nothing can be said of it"
         }
         let checksums: SnapshotChecksums
-        do { checksums = try RecordFile.read(SnapshotChecksums.self, from: path + "/" + SnapshotChecksums.name) } catch {
+        do { checksums = try RecordFile.read(SnapshotChecksums.self, from: path + "/" + SnapshotChecksums.name) } catch
+        {
             return "'\(SnapshotChecksums.name)' cannot be read"
         }
         return try system { () throws(SystemError) in try checksums.damage(in: path) }

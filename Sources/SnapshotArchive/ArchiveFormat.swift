@@ -29,7 +29,8 @@ enum ArchiveFormat {
     }
 
     /// The number of these bytes, the lowest first.
-    static func number<Number: FixedWidthInteger>(_ bytes: some Sequence<UInt8>, _: Number.Type = Number.self) -> Number {
+    static func number<Number: FixedWidthInteger>(_ bytes: some Sequence<UInt8>, _: Number.Type = Number.self) -> Number
+    {
         bytes.reversed().reduce(0) { $0 << 8 | Number(truncatingIfNeeded: $1) }
     }
 

@@ -54,7 +54,8 @@ extension ArchiveManifest {
             case Self.memory where file.size == machine?.memory: continue
             case Self.disk where file.size <= MachineLayout.upperSize && file.most <= mostDisk: continue
             default:
-                guard machine != nil, let job = ArchivedJobFile(file.name), job.place > last, file.size <= job.most else {
+                guard machine != nil, let job = ArchivedJobFile(file.name), job.place > last, file.size <= job.most
+                else {
                     return "its file '\(file.name.excerpt(40))' is not one of a snapshot, or too large"
                 }
                 last = job.place

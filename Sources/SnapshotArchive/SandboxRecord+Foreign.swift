@@ -52,8 +52,12 @@ extension SandboxLimits {
     fileprivate var foreignProblem: String? {
         let mebibyte: Int64 = 1 << 20
         if !(1...64).contains(cpus) { return "its sandbox has \(cpus) processors" }
-        if !(64 * mebibyte...mebibyte * mebibyte).contains(memory) { return "its sandbox has \(memory) bytes of memory" }
-        if !(64 * mebibyte...8 * mebibyte * mebibyte).contains(disk) { return "its sandbox has a disk of \(disk) bytes" }
+        if !(64 * mebibyte...mebibyte * mebibyte).contains(memory) {
+            return "its sandbox has \(memory) bytes of memory"
+        }
+        if !(64 * mebibyte...8 * mebibyte * mebibyte).contains(disk) {
+            return "its sandbox has a disk of \(disk) bytes"
+        }
         if let cpuPercent, !(1...6400).contains(cpuPercent) { return "its sandbox's share of processors is none" }
         for number in [maximumDuration, idleTimeout, diskRate] {
             if let number, !(1...1 << 50).contains(number) { return "a limit of its sandbox is none" }
@@ -64,7 +68,8 @@ extension SandboxLimits {
 
 extension ProcessDefaults {
     fileprivate var foreignProblem: String? {
-        guard SandboxRecord.isEnvironment(environment), workingDirectory.isEmpty || SandboxRecord.isPath(workingDirectory),
+        guard SandboxRecord.isEnvironment(environment),
+            workingDirectory.isEmpty || SandboxRecord.isPath(workingDirectory),
             SandboxRecord.isText(user, most: 256)
         else { return "what processes of its sandbox start from makes no sense" }
         return nil
@@ -74,7 +79,8 @@ extension ProcessDefaults {
 extension JobSpecification {
     fileprivate var foreignProblem: String? {
         guard !arguments.isEmpty, arguments.count <= 10_000, arguments.allSatisfy({ SandboxRecord.isText($0) }),
-            SandboxRecord.isEnvironment(environment), workingDirectory.isEmpty || SandboxRecord.isPath(workingDirectory),
+            SandboxRecord.isEnvironment(environment),
+            workingDirectory.isEmpty || SandboxRecord.isPath(workingDirectory),
             SandboxRecord.isText(user, most: 256)
         else { return "the main process of its sandbox makes no sense" }
         return nil

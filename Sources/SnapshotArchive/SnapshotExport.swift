@@ -63,7 +63,9 @@ public struct SnapshotExport {
         for number in try FileTree.names(in: jobs).compactMap({ Int($0) }).sorted() {
             for (name, _) in ArchivedJobFile.kinds where FileTree.exists("\(jobs)/\(number)/\(name)") {
                 let path = "\(jobs)/\(number)/\(name)"
-                add(ArchivedJobFile(number: number, name: name).archiveName, try SparseContent(Descriptor(opening: path)))
+                add(
+                    ArchivedJobFile(number: number, name: name).archiveName,
+                    try SparseContent(Descriptor(opening: path)))
                 contents[contents.count - 1] = { try SparseContent(Descriptor(opening: path)) }
             }
         }

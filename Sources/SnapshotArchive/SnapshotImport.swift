@@ -110,7 +110,8 @@ public final class SnapshotImport: Sendable {
         let wanted = manifest.files.reduce(UInt64(1 << 20)) { $0 &+ UInt64(clamping: $1.most) }
         guard free.overflow || wanted <= free.partialValue else {
             throw SnapshotArchiveError.refused(
-                "the snapshot takes \(wanted >> 20) MiB, and the disk of \(home.path) has \(free.partialValue >> 20) MiB left")
+                "the snapshot takes \(wanted >> 20) MiB, and the disk of \(home.path) has \(free.partialValue >> 20) MiB left"
+            )
         }
     }
 

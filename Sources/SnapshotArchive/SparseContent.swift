@@ -60,14 +60,16 @@ public struct SparseContent {
         }
         func add(_ bytes: UnsafeRawBufferPointer, at place: Int64) throws {
             let gap = place - start - Int64(filled)
-            if filled > 0, gap > Int64(ArchiveFormat.mostZeroPages * page)
-                || place - start + Int64(bytes.count) > Int64(block.count)
+            if filled > 0,
+                gap > Int64(ArchiveFormat.mostZeroPages * page)
+                    || place - start + Int64(bytes.count) > Int64(block.count)
             {
                 try flush()
             }
             if filled == 0 { start = place }
             let begin = Int(place - start)
-            UnsafeMutableRawBufferPointer(rebasing: block[filled..<begin]).initializeMemory(as: UInt8.self, repeating: 0)
+            UnsafeMutableRawBufferPointer(rebasing: block[filled..<begin]).initializeMemory(
+                as: UInt8.self, repeating: 0)
             UnsafeMutableRawBufferPointer(rebasing: block[begin..<begin + bytes.count]).copyMemory(from: bytes)
             filled = begin + bytes.count
         }

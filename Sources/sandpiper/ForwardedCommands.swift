@@ -18,7 +18,9 @@ enum ForwardedCommands {
     static let all = executables.map(\.command)
 
     /// The types that stand for commands of `snapshot`, which ``snapshotExecutable`` carries out.
-    static let ofSnapshots: [any ParsableCommand.Type] = [SnapshotVerify.self, SnapshotExport.self, SnapshotImport.self]
+    static let ofSnapshots: [any ParsableCommand.Type] = [
+        SnapshotVerify.self, SnapshotExport.self, SnapshotImport.self,
+    ]
     private static let snapshotExecutable = "sandpiper-image"
 
     /// Becomes the executable that carries out the command, when it is one of these.

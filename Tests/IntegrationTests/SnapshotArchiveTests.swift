@@ -26,7 +26,8 @@ import Testing
             try await Self.exported(home) { sums in
                 try await TestHome.with { other in
                     let piped = try await other.host(
-                        "sandpiper snapshot import --name second < '\(home.scratch)/archive'; ls '\(other.path)/snapshots'")
+                        "sandpiper snapshot import --name second < '\(home.scratch)/archive'; ls '\(other.path)/snapshots'"
+                    )
                     #expect(piped.lines.count == 2 && piped.lines.first == piped.lines.last, "\(piped)")
                     let imported = try await other.sandpiper("snapshot", "import", "\(home.scratch)/archive")
                     #expect(imported.status == 0, "\(imported.error)")
@@ -157,7 +158,8 @@ import Testing
         #expect(changed.status == 0, "\(changed.error)")
         let found = try await home.sandpiper("snapshot", "verify", "first")
         // Of a record that is none there is no snapshot.
-        #expect(found.status == 1 && found.error.contains(name) || name == "snapshot.json" && found.status != 0, "\(found)")
+        #expect(
+            found.status == 1 && found.error.contains(name) || name == "snapshot.json" && found.status != 0, "\(found)")
         #expect(found.error.split(separator: "\n").count == 1, "\(found.error)")
         #expect(try await home.host("mv -f kept '\(path)/\(name)'").status == 0)
     }

@@ -98,7 +98,9 @@ import Testing
                 changed[index] ^= change
                 #expect(throws: SnapshotArchiveError.self, "byte \(index)") { try Self.read(changed, [file]) }
             }
-            #expect(throws: SnapshotArchiveError.self, "cut at \(index)") { try Self.read(Array(bytes[..<index]), [file]) }
+            #expect(throws: SnapshotArchiveError.self, "cut at \(index)") {
+                try Self.read(Array(bytes[..<index]), [file])
+            }
         }
         #expect(throws: SnapshotArchiveError.self) { try Self.read(bytes + [0], [file]) }
         // More content than was announced, or beyond the announced end.

@@ -25,7 +25,8 @@ import Testing
         ]
         return ArchiveManifest(
             snapshot: SnapshotRecord(
-                id: SandboxID().description, name: "first", created: 1, sandbox: sandbox, hasMemory: withMachine, pause: 1),
+                id: SandboxID().description, name: "first", created: 1, sandbox: sandbox, hasMemory: withMachine,
+                pause: 1),
             imageNames: ["busybox"], imageDisk: try Digest("sha256:" + String(repeating: "1", count: 64)),
             machine: withMachine
                 ? PortableMachine(
@@ -51,7 +52,8 @@ import Testing
         ("sandbox's id", { $0.snapshot.sandbox.id = "" }), ("sandbox's name", { $0.snapshot.sandbox.name = "" }),
         ("digest", { $0.snapshot.sandbox.imageDigest = "sha256:0" }),
         ("label", { $0.snapshot.sandbox.labels["a\0"] = "" }),
-        ("disk", { $0.snapshot.sandbox.limits.disk = .max }), ("limit", { $0.snapshot.sandbox.limits.idleTimeout = -1 }),
+        ("disk", { $0.snapshot.sandbox.limits.disk = .max }),
+        ("limit", { $0.snapshot.sandbox.limits.idleTimeout = -1 }),
         ("variable", { $0.snapshot.sandbox.defaults.environment = ["none"] }),
         ("directory", { $0.snapshot.sandbox.defaults.workingDirectory = "x" }),
         ("no program", { $0.snapshot.sandbox.main?.arguments = [] }),
