@@ -1,8 +1,8 @@
-import FrozenMachine
 import OCI
 import SandboxState
 import Testing
 
+@testable import FrozenMachine
 @testable import SnapshotArchive
 
 /// What an archive says of a snapshot, of which nothing is believed.
