@@ -25,6 +25,7 @@ let package = Package(
         .library(name: "Control", targets: ["Control"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
         .library(name: "ForeignText", targets: ["ForeignText"]),
+        .library(name: "FrozenMachine", targets: ["FrozenMachine", "Template"]),
         .library(name: "GuestFiles", targets: ["GuestFiles"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
@@ -108,6 +109,13 @@ let package = Package(
                 "SandboxState", "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
+        .target(
+            name: "SnapshotArchive",
+            dependencies: [
+                "CZstd", "Engine", "ForeignText", "FrozenMachine", "Hashing", "ImageStore", "LinuxSystem", "OCI",
+                "SandboxState", "Template",
+            ],
+            swiftSettings: strict),
         // Floor 5
         .target(
             name: "Sandpiper",
@@ -139,8 +147,8 @@ let package = Package(
         .executableTarget(
             name: "sandpiper-image",
             dependencies: [
-                "ForeignText", "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI", "RegistryClient",
-                "SandboxState", "TextLayout", argumentParser,
+                "Engine", "ForeignText", "ImageExport", "ImageImport", "ImageStore", "LinuxSystem", "OCI",
+                "RegistryClient", "SandboxState", "SnapshotArchive", "TextLayout", argumentParser,
             ],
             swiftSettings: strict),
         // The examples are packages of their own for their readers, and built and run here by the tests.
@@ -197,6 +205,10 @@ let package = Package(
             dependencies: ["CLinux", "LinuxSystem", "MountServer", "mount-pump", "sandpiper-mounts"],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
+        .testTarget(
+            name: "SnapshotArchiveTests",
+            dependencies: ["Engine", "FrozenMachine", "LinuxSystem", "OCI", "SandboxState", "SnapshotArchive"],
+            swiftSettings: strict),
         .testTarget(
             name: "SupervisorTests",
             dependencies: [

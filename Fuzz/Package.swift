@@ -44,6 +44,13 @@ let fuzzers: [Target] = [
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryHeaders", dependencies: ["RegistryParsers"], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzSnapshotArchive",
+        dependencies: [
+            compression, foreignText, linuxSystem, oci, "QuickHashing",
+            .product(name: "FrozenMachine", package: "sandpiper"), .product(name: "SandboxState", package: "sandpiper"),
+        ],
+        swiftSettings: strict + [.unsafeFlags(["-module-alias", "Hashing=QuickHashing"])]),
     .executableTarget(name: "FuzzStreams", dependencies: [agentProtocol], swiftSettings: strict),
     .executableTarget(
         name: "FuzzSupervisorMessages",
@@ -67,6 +74,7 @@ let package = Package(
     ],
     targets: fuzzers + [
         .target(name: "FuzzInput", dependencies: [linuxSystem], swiftSettings: strict),
+        .target(name: "QuickHashing", dependencies: [oci], swiftSettings: strict),
         // The parsers of RegistryClient, without the network.
         .target(name: "RegistryParsers", dependencies: [foreignText, linuxSystem, oci], swiftSettings: strict),
         .executableTarget(

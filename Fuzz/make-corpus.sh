@@ -9,8 +9,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
 mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog} \
-  "$corpus"/Fuzz{LayerIndex,Manifest,MountRequests,QMP,Reference,RegistryConfiguration,RegistryHeaders,Streams} \
+  "$corpus"/Fuzz{LayerIndex,Manifest,MountRequests,QMP,Reference,RegistryConfiguration,RegistryHeaders,SnapshotArchive,Streams} \
   "$corpus"/Fuzz{SupervisorMessages,Tar,TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
+
+python3 "$package/snapshot-archive.py" "$corpus/FuzzSnapshotArchive"
 
 # One folder in every dialect of GNU tar.
 cd "$work"

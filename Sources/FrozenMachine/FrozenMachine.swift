@@ -52,7 +52,7 @@ public struct FrozenMachine: Sendable {
     public let memory: FrozenMemory
     /// Its engine, when it has one that is good for this boot of the host.
     public let engine: FrozenEngine?
-    private let state: [UInt8]
+    let state: [UInt8]
 
     static func memoryName(_ index: Int) -> String { "memory.\(index)" }
     static func indexName(_ index: Int) -> String { memoryName(index) + ".index" }

@@ -37,7 +37,7 @@ public struct FrozenMachineWriter: Sendable {
     private let newEngine: Descriptor?
 
     /// The most that the state of devices can take, in bytes; an engine that writes more fails.
-    private static let stateLimit = 64 << 20
+    static let stateLimit = 64 << 20
     private static let newMemoryName = "memory.new"
 
     /// Makes the directory, and what is written to while the machine stands.

@@ -40,15 +40,19 @@ public struct SnapshotDirectory: Sendable {
     /// How much of the host's disk it takes that no other has in common with it, and all together, in bytes.
     public var diskUsage: (own: Int64, all: Int64) { FileTree.exclusiveDiskUsage(path) }
 
-    /// Gives the directory that was made at ``work`` its name.
+    /// Gives the directory that was made at ``work`` its name. Blocks: of one that is to last, checksums are noted.
     /// - Throws: ``StateError/snapshotNameInUse(_:_:)``.
     public func publish(_ record: SnapshotRecord, durable: Bool) throws(StateError) {
+        try RecordFile.write(record, to: work + "/" + Self.recordName, durable: durable)
+        if durable {
+            let checksums = try system { () throws(SystemError) in try SnapshotChecksums(of: work) }
+            try RecordFile.write(checksums, to: work + "/" + SnapshotChecksums.name, durable: true)
+        }
         let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
         defer { withExtendedLifetime(guardLock) {} }
         if let name = record.name, let other = try Self.all(in: home).first(where: { $0.1.name == name }) {
             throw .snapshotNameInUse(name, other.0.id)
         }
-        try RecordFile.write(record, to: work + "/" + Self.recordName, durable: durable)
         try system { () throws(SystemError) in
             try FileTree.rename(work, to: path)
             if durable { try FileTree.synchronizeDirectory(of: path) }
@@ -85,13 +89,15 @@ public struct SnapshotDirectory: Sendable {
         return found
     }
 
-    /// Removes what killed makers of snapshots left. A maker holds the lock of its sandbox, by whose name it is known.
+    /// Removes what killed makers of snapshots left. A maker holds the lock of its sandbox, by whose name it is known, or
+    /// one in the directory.
     static func sweep(_ home: Home) {
         let leftovers = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix("tmp.") }
         guard !leftovers.isEmpty, let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }
         for name in leftovers {
             let path = "\(home.snapshots)/\(name)"
+            if isLocked(path) { continue }
             // One that does not name its maker was left when it was begun.
             let maker = (try? FileTree.read(path + "/" + makerName, limit: 64)) ?? []
             let id = SandboxID(String(decoding: maker, as: UTF8.self))
@@ -99,7 +105,15 @@ public struct SnapshotDirectory: Sendable {
         }
     }
 
-    private static let makerName = "maker"
+    /// Whether a maker without a sandbox holds its lock in the directory.
+    private static func isLocked(_ path: String) -> Bool {
+        let lock = path + "/" + lockName
+        guard FileTree.exists(lock) else { return false }
+        do { return try FileLock.attempt(lock) == nil } catch { return true }
+    }
+
+    static let makerName = "maker"
+    static let lockName = "lock"
 
     /// Makes the directory at ``work``.
     /// - Parameter maker: the sandbox of which it is made, whose lock the caller holds.
@@ -111,6 +125,23 @@ public struct SnapshotDirectory: Sendable {
             try FileTree.writeAtomically(Array(maker.description.utf8), to: work + "/" + Self.makerName)
         }
     }
+
+    /// Makes the directory at ``work`` for a maker that has no sandbox.
+    /// - Returns: the lock by which it is known to live.
+    public func begin() throws(StateError) -> FileLock {
+        let guardLock = try system { () throws(SystemError) in
+            try FileTree.makeDirectory(home.path)
+            return try FileLock.wait(home.stateLock)
+        }
+        defer { withExtendedLifetime(guardLock) {} }
+        return try system { () throws(SystemError) in
+            try FileTree.makeDirectory(work)
+            return try FileLock.wait(work + "/" + Self.lockName)
+        }
+    }
+
+    /// Removes what a maker with a lock of its own needed, when the snapshot is published.
+    public func removeLock() { try? FileTree.removeFile(path + "/" + Self.lockName) }
 }
 
 extension SandboxDirectory {

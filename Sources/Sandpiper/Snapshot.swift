@@ -20,7 +20,7 @@ public struct Snapshot: Sendable {
     public let pause: Duration
 
     private let record: SnapshotRecord
-    private let host: ResolvedHost
+    let host: ResolvedHost
 
     init(_ record: SnapshotRecord, _ host: ResolvedHost) {
         (id, name, created, hasMemory) = (record.id, record.name, record.created, record.hasMemory)

@@ -28,6 +28,20 @@ public struct EngineFingerprint: Codable, Equatable, Sendable {
         counterKilohertz = HostClock.counterKilohertz()
     }
 
+    /// What a machine of another host asks for, whose engine's program is no file here: all of it is compared.
+    public init(foreign accelerator: String, processor: String, binaryChecksum: UInt64, counterKilohertz: UInt64) {
+        self.accelerator = accelerator
+        self.processor = processor
+        binary = .none
+        self.binaryChecksum = binaryChecksum
+        self.counterKilohertz = counterKilohertz
+    }
+
+    /// Notes the program of an engine of which there was no ``mismatch(with:)``, so that it is not read each time.
+    public mutating func adopt(_ engine: EngineFinder.Engine) throws(SystemError) {
+        binary = try FileIdentity(path: engine.binary)
+    }
+
     /// Whether a machine of this kind goes on with an engine of this host. Reads the engine's program only when it is
     /// another file than it was. Blocks.
     /// - Returns: why not, in a few words; `nil` when it does.

@@ -43,6 +43,11 @@ struct FileIdentity: Codable, Equatable, Sendable {
         guard stat(path, &status) == 0 else { throw SystemError("look at", path) }
         self.init(status)
     }
+
+    private init() { (device, inode, size, seconds, nanoseconds) = (0, 0, 0, 0, 0) }
+
+    /// That of no file.
+    static let none = FileIdentity()
 }
 
 /// Everything that makes one template another: a machine goes on only as what it was when it was frozen.

@@ -14,7 +14,7 @@ struct SandpiperImage: ParsableCommand {
         subcommands: [
             PullCommand.self, PushCommand.self, LoginCommand.self, LogoutCommand.self, LoadCommand.self,
             SaveCommand.self, ImagesCommand.self, InspectCommand.self, HistoryCommand.self, TagCommand.self,
-            RemoveCommand.self, PruneCommand.self, DiskUsageCommand.self,
+            RemoveCommand.self, PruneCommand.self, DiskUsageCommand.self, SnapshotCommand.self,
         ])
 
     /// The exit status of failures of our own, as Docker has it.

@@ -17,10 +17,21 @@ enum ForwardedCommands {
     /// The types that stand for the commands.
     static let all = executables.map(\.command)
 
+    /// The types that stand for commands of `snapshot`, which ``snapshotExecutable`` carries out.
+    static let ofSnapshots: [any ParsableCommand.Type] = [
+        SnapshotVerify.self, SnapshotExport.self, SnapshotImport.self,
+    ]
+    private static let snapshotExecutable = "sandpiper-image"
+
     /// Becomes the executable that carries out the command, when it is one of these.
     static func forward(_ arguments: [String]) throws {
         let match = executables.first { $0.command._commandName == arguments.first }
         if let match { try execute(match.executable, arguments) }
+        if arguments.count > 1, arguments[0] == Snapshot._commandName,
+            ofSnapshots.contains(where: { $0._commandName == arguments[1] })
+        {
+            try execute(snapshotExecutable, arguments)
+        }
     }
 
     /// Becomes another executable of this installation.
@@ -75,6 +86,21 @@ private struct RemoveImage: ParsableCommand {
 
 private struct DiskUsage: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "df", abstract: "Show what takes the disk.")
+}
+
+private struct SnapshotVerify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Read snapshots whole and say whether they are sound.")
+}
+
+private struct SnapshotExport: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write a snapshot to an archive for another host with the same engine.")
+}
+
+private struct SnapshotImport: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import", abstract: "Make a snapshot of an archive.")
 }
 
 private struct Template: ParsableCommand {

@@ -13,7 +13,7 @@ struct Snapshot: ParsableCommand {
         abstract: "Write sandboxes down, with memory and processes, to begin others from.",
         subcommands: [
             SnapshotCreate.self, SnapshotList.self, SnapshotInspect.self, SnapshotRemove.self,
-        ])
+        ] + ForwardedCommands.ofSnapshots)
 }
 
 /// `sandpiper snapshot create`.

@@ -1,0 +1,1 @@
+../../../Sources/SnapshotArchive/ArchiveFile.swift
