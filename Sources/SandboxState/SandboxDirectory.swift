@@ -216,6 +216,7 @@ public struct SandboxDirectory: Sendable {
     /// Settles what killed supervisors left behind. Costs one directory listing when there is nothing.
     public static func sweep(_ home: Home) {
         SnapshotDirectory.sweep(home)
+        TemporarySnapshot.sweep(home)
         guard let names = try? FileTree.names(in: home.run), !names.isEmpty else { return }
         guard let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }

@@ -54,10 +54,18 @@ public struct SnapshotDirectory: Sendable {
 
     /// Removes it. Sandboxes that were made from it keep what they have.
     public func remove() throws(StateError) {
+        let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
+        defer { withExtendedLifetime(guardLock) {} }
+        try removeGuarded()
+    }
+
+    /// Removes it; the caller holds the lock of the state.
+    func removeGuarded() throws(StateError) {
         try system { () throws(SystemError) in
-            // Without a record it is none.
-            try FileTree.removeFile(path + "/" + Self.recordName)
-            try FileTree.removeTree(path)
+            // Whoever is killed from here on leaves what ``sweep(_:)`` finds.
+            try FileTree.removeFile(path + "/" + Self.makerName)
+            try FileTree.rename(path, to: work)
+            try FileTree.removeTree(work)
         }
     }
 
