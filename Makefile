@@ -33,7 +33,7 @@ test: build test-packages ## set up everything and run all tests
 test-kvm: build kvm-packages ## run the main job on the KVM of an emulated machine
 	@Tests/KVM/run.sh --with $(release)/sandpiper --with $(release)/sandpiper-supervisor --with $(release)/sandpiper-image \
 	  --with $(release)/sandpiper-mounts \
-	  --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job
+	  --with Tests/Workloads:workloads --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job
 
 .PHONY: bench
 bench: build bench-packages ## measure what SPECIFICATION.md promises; prints a table, writes .build/bench.json; OPTIONS="--only pull"

@@ -111,6 +111,9 @@ public struct SandboxDirectory: Sendable {
             return isOwned ? nil : try FileLock.wait(self.lock)
         }
         guard let lock else { throw .isOwned(id) }
+        // What its last owner was about when it was killed; nobody could tell us from it afterwards.
+        SnapshotDirectory.sweepGuarded(home, settled: id)
+        TemporarySnapshot.sweepGuarded(home, settled: id)
         settle()
         guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
         return lock

@@ -95,12 +95,20 @@ public struct SnapshotDirectory: Sendable {
         let leftovers = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix("tmp.") }
         guard !leftovers.isEmpty, let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }
-        for name in leftovers {
+        sweepGuarded(home)
+    }
+
+    /// The same; the caller holds the lock of the state.
+    /// - Parameter settled: a sandbox whose owner has died, though it has a new one: the caller.
+    static func sweepGuarded(_ home: Home, settled: SandboxID? = nil) {
+        for name in ((try? FileTree.names(in: home.snapshots)) ?? []) where name.hasPrefix("tmp.") {
             let path = "\(home.snapshots)/\(name)"
             // One that does not name its maker was left when it was begun.
             let maker = (try? FileTree.read(path + "/" + makerName, limit: 64)) ?? []
             let id = SandboxID(String(decoding: maker, as: UTF8.self))
-            if id.map({ SandboxDirectory($0, in: home).isOwned }) != true { try? FileTree.removeTree(path) }
+            if id == settled || id.map({ SandboxDirectory($0, in: home).isOwned }) != true {
+                try? FileTree.removeTree(path)
+            }
         }
     }
 

@@ -40,6 +40,13 @@ public struct TemporarySnapshot: Sendable {
         let names = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix(prefix) }
         guard !names.isEmpty, let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }
+        sweepGuarded(home)
+    }
+
+    /// The same; the caller holds the lock of the state.
+    /// - Parameter settled: a sandbox whose owner has died, though it has a new one: the caller.
+    static func sweepGuarded(_ home: Home, settled: SandboxID? = nil) {
+        let names = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix(prefix) }
         for id in names.compactMap({ SandboxID(String($0.dropFirst(prefix.count))) }) {
             let marker = marker(id, home)
             guard let lock = try? FileLock.attempt(marker) else { continue }
@@ -48,7 +55,7 @@ public struct TemporarySnapshot: Sendable {
             if FileTree.exists(snapshot.path) {
                 guard (try? snapshot.removeGuarded()) != nil else { continue }
             } else if let bytes = try? FileTree.read(marker, limit: 64),
-                let sandbox = SandboxID(String(decoding: bytes, as: UTF8.self)),
+                let sandbox = SandboxID(String(decoding: bytes, as: UTF8.self)), sandbox != settled,
                 SandboxDirectory(sandbox, in: home).isOwned
             {
                 // Its supervisor may still make it.
