@@ -123,7 +123,12 @@ private struct KilledAttempt {
         for snapshot in snapshots where !base.contains(snapshot) {
             let restored = try await home.sandpiper("restore", "--name", "restored", snapshot)
             #expect(restored.status == 0, "\(what): \(restored.error)")
-            try await expectContent("restored", word, what)
+            // Of a sandbox that was turned off before the command reached it there is a disk.
+            if try SnapshotDirectory.find(snapshot, in: Home(path: home.path)).1.hasMemory {
+                try await expectContent("restored", word, what)
+            } else {
+                #expect(try await home.exec("restored", "cat /file").output == "\(word)\n", "\(what)")
+            }
             #expect(try await home.sandpiper("rm", "-f", "restored").status == 0)
             for process in try otherProcesses() { try await process.waitForEnd() }
             #expect(try await home.sandpiper("snapshot", "rm", snapshot).status == 0)
