@@ -31,7 +31,7 @@ test: build test-packages ## set up everything and run all tests
 
 .PHONY: test-kvm
 test-kvm: build kvm-packages ## run the main job and frozen programs on the KVM of an emulated machine
-	@Tests/KVM/run.sh --with $(release)/sandpiper --with $(release)/sandpiper-supervisor --with $(release)/sandpiper-image \
+	@SANDPIPER_KVM_MINUTES=$${SANDPIPER_KVM_MINUTES:-45} Tests/KVM/run.sh --with $(release)/sandpiper --with $(release)/sandpiper-supervisor --with $(release)/sandpiper-image \
 	  --with $(release)/sandpiper-mounts \
 	  --with Tests/Workloads:workloads --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job frozen-job
 

@@ -4,7 +4,7 @@
 set -u
 export HOME=/var/tmp/home-frozen PATH=/job:$PATH
 export SANDPIPER_HOME=$HOME/sandpiper
-forks=${WORKLOAD_FORKS:-2}
+forks=${WORKLOAD_FORKS:-1}
 mkdir -p "$HOME" && cd "$HOME" || exit 1
 failures=0
 
@@ -31,13 +31,14 @@ finish() { # sandbox, program, expected status: the log has no gap
 workload() { # program, expected status
   local program=$1 status=$2 box
   sandpiper create --require-kvm --name first python >/dev/null && sandpiper cp /job/workloads first:/workloads &&
-    sandpiper exec -d -e "WORKLOAD_MEGABYTES=${WORKLOAD_MEGABYTES:-100}" \
-      -e "WORKLOAD_PROCESSES=${WORKLOAD_PROCESSES:-500}" -e "WORKLOAD_ROWS=${WORKLOAD_ROWS:-500}" \
+    sandpiper exec -d -e "WORKLOAD_MEGABYTES=${WORKLOAD_MEGABYTES:-40}" \
+      -e "WORKLOAD_PROCESSES=${WORKLOAD_PROCESSES:-200}" -e "WORKLOAD_ROWS=${WORKLOAD_ROWS:-200}" \
       first -- sh /workloads/workload.sh start "$program" >/dev/null && check first "$program" 0 || return 1
   sandpiper pause first >/dev/null && sandpiper resume first >/dev/null && check first "$program" 1 || return 1
   sandpiper snapshot create first written >/dev/null && sandpiper restore --name restored written >/dev/null &&
     sandpiper snapshot rm written >/dev/null && check restored "$program" 2 || return 1
   sandpiper fork -n "$forks" --name child first >/dev/null || return 1
+  [ "$forks" != 1 ] || sandpiper rename child child-1 >/dev/null || return 1
   for box in first restored $(seq -f 'child-%g' "$forks"); do
     check "$box" "$program" 3 && finish "$box" "$program" "$status" || return 1
   done
