@@ -30,10 +30,10 @@ test: build test-packages ## set up everything and run all tests
 	@Scripts/test.sh "$(CURDIR)/$(release)" "$$(Tests/Images/make.sh)"
 
 .PHONY: test-kvm
-test-kvm: build kvm-packages ## run the main job on the KVM of an emulated machine
-	@Tests/KVM/run.sh --with $(release)/sandpiper --with $(release)/sandpiper-supervisor --with $(release)/sandpiper-image \
+test-kvm: build kvm-packages ## run the main job and frozen programs on the KVM of an emulated machine
+	@SANDPIPER_KVM_MINUTES=$${SANDPIPER_KVM_MINUTES:-45} Tests/KVM/run.sh --with $(release)/sandpiper --with $(release)/sandpiper-supervisor --with $(release)/sandpiper-image \
 	  --with $(release)/sandpiper-mounts \
-	  --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job
+	  --with Tests/Workloads:workloads --with $(release)/guest --with "$$(Tests/Images/make.sh python)/python.tar" main-job frozen-job
 
 .PHONY: bench
 bench: build bench-packages ## measure what SPECIFICATION.md promises; prints a table, writes .build/bench.json; OPTIONS="--only pull"

@@ -1,5 +1,10 @@
-"""A sandbox that is paused and goes on, by how much of its memory it has changed; and how long a snapshot stops it."""
+"""A sandbox that is paused and goes on, by how much of its memory it has changed; and how long a snapshot stops it.
 
+A resumed sandbox loads what it had changed when it is used: so it is read once, and that is counted as well, beside a
+fresh start, the reading of a file of that size on the host, and the same reading of memory that is there.
+"""
+
+import os
 import re
 import subprocess
 from time import perf_counter
@@ -26,22 +31,50 @@ def measure(setting):
 
     for megabytes in MEGABYTES:
         with setting.sandbox() as sandbox:
-            if megabytes:
-                script = f"dd if=/dev/urandom of=/dev/shm/x bs=1M count={megabytes} 2>/dev/null"
+            def read():
+                begin = perf_counter()
+                output(setting.exec(sandbox, "/bin/sh", "-c", "cat /dev/shm/* >/dev/null"), setting.environment)
+                return perf_counter() - begin
+
+            def change():
+                script = f"for n in $(seq {megabytes}); do cat /block; done > /dev/shm/x; echo >> /dev/shm/x"
                 output(setting.exec(sandbox, "/bin/sh", "-c", script), setting.environment)
+
+            def there_and_back():
+                change()
+                return run("pause", sandbox), run("resume", sandbox), read()
+
+            def load():
+                begin = perf_counter()
+                buffer = bytearray(1 << 20)
+                with open(dirty, "rb", buffering=0) as file:
+                    while file.readinto(buffer):
+                        pass
+                return perf_counter() - begin
+
+            dirty = os.path.join(setting.work, "dirty")
+            with open(dirty, "wb") as file:
+                for _ in range(megabytes):
+                    file.write(os.urandom(1 << 20))
+            output(setting.exec(sandbox, "/bin/sh", "-c", "head -c 1048576 /dev/urandom > /block"),
+                   setting.environment)
             runs = min(setting.runs, 10)
-            samples = alternating({OURS: lambda: (run("pause", sandbox), run("resume", sandbox)), "create": create},
-                                  runs, setting.warm_ups)
+            samples = alternating({OURS: there_and_back, "create": lambda: (create(), load() + read())}, runs,
+                                  setting.warm_ups)
             stood = [stop(setting, sandbox) for _ in range(3)]
         pause, resume = Benchmark(f"pause-{megabytes}", "ms"), Benchmark(f"resume-{megabytes}", "ms")
-        pause.add(OURS, [paused * 1000 for paused, _ in samples[OURS]])
-        resume.add(OURS, [resumed * 1000 for _, resumed in samples[OURS]])
-        resume.add("create", [taken * 1000 for taken in samples["create"]])
+        used = Benchmark(f"resume-and-read-{megabytes}", "ms")
+        pause.add(OURS, [paused * 1000 for paused, _, _ in samples[OURS]])
+        resume.add(OURS, [resumed * 1000 for _, resumed, _ in samples[OURS]])
+        resume.add("create", [created * 1000 for created, _ in samples["create"]])
         if megabytes == 0:
             resume.promise("times the time of a fresh start", resume.times("create"), at_most=1.5)
+        used.add(OURS, [(resumed + reading) * 1000 for _, resumed, reading in samples[OURS]])
+        used.add("create, read", [(created + reading) * 1000 for created, reading in samples["create"]])
+        used.promise("times a fresh start and reading what was changed", used.times("create, read"), at_most=1.5)
         snapshot = Benchmark(f"snapshot-pause-{megabytes}", "ms")
         snapshot.add(OURS, stood)
-        yield from (pause, resume, snapshot)
+        yield from (pause, resume, used, snapshot)
     setting.require_nothing_left()
 
 

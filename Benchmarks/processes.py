@@ -45,6 +45,12 @@ def proportional_memory(process):
     return _kilobytes(f"/proc/{process}/smaps_rollup", "Pss") * 1024
 
 
+def private_memory(process):
+    """Bytes of memory that a process has mapped and shares with no other."""
+    rollup = f"/proc/{process}/smaps_rollup"
+    return (_kilobytes(rollup, "Private_Dirty") + _kilobytes(rollup, "Private_Clean")) * 1024
+
+
 def resident_memory(process):
     """Bytes of memory that a process has resident."""
     return _kilobytes(f"/proc/{process}/status", "VmRSS") * 1024

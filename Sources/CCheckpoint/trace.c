@@ -11,20 +11,35 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int wait_stopped(pid_t thread) {
-    int status;
-    pid_t found;
-    do found = waitpid(thread, &status, __WALL);
-    while (found < 0 && errno == EINTR);
-    if (found == thread && WIFSTOPPED(status)) return 0;
-    if (found >= 0) errno = ESRCH;
-    return -1;
+// Waits until a thread stands. When its process is killed meanwhile, any of the threads that stand already may be the first
+// to end, and the main one does not before all others were waited for: so all are waited for, those of this thread only.
+// The end of the main thread is the process's, and left to whoever waits for that.
+static int wait_stopped(pid_t process, pid_t thread) {
+    for (;;) {
+        siginfo_t found = {0};
+        int kinds = WSTOPPED | WEXITED | __WALL | __WNOTHREAD;
+        if (waitid(P_ALL, 0, &found, kinds | WNOWAIT) != 0) {
+            if (errno == EINTR) continue;
+            return -1;
+        }
+        int ended = found.si_code != CLD_STOPPED && found.si_code != CLD_TRAPPED;
+        pid_t who = found.si_pid;
+        if (!(ended && who == process)) {
+            while (waitid(P_PID, (id_t)who, &found, kinds) != 0)
+                if (errno != EINTR) return -1;
+        }
+        if (who == thread && !ended) return 0;
+        if (!ended) continue;
+        // A thread may end by itself; one that stood is killed.
+        errno = who == thread ? ESRCH : ECANCELED;
+        return -1;
+    }
 }
 
-int trace_stop(pid_t thread) {
+int trace_stop(pid_t process, pid_t thread) {
     if (ptrace(PTRACE_SEIZE, thread, NULL, NULL) != 0) return -1;
     if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) != 0) return -1;
-    return wait_stopped(thread);
+    return wait_stopped(process, thread);
 }
 
 int trace_release(pid_t thread) { return (int)ptrace(PTRACE_DETACH, thread, NULL, NULL); }
@@ -68,7 +83,7 @@ static int poke(pid_t thread, uint64_t address, const uint64_t *words, int count
     return 0;
 }
 
-int trace_signal_action(pid_t thread, int number, uint64_t call, uint64_t scratch, uint64_t action[4]) {
+int trace_signal_action(pid_t process, pid_t thread, int number, uint64_t call, uint64_t scratch, uint64_t action[4]) {
     uint64_t before[4];
     struct user_regs_struct own, changed;
     if (trace_registers(thread, &own) != 0 || peek(thread, scratch, before, 4) != 0) return -1;
@@ -82,7 +97,7 @@ int trace_signal_action(pid_t thread, int number, uint64_t call, uint64_t scratc
     changed.r10 = sizeof(uint64_t);
     int result = -1;
     if (ptrace(PTRACE_SETREGS, thread, NULL, &changed) == 0 && ptrace(PTRACE_SINGLESTEP, thread, NULL, NULL) == 0 &&
-        wait_stopped(thread) == 0 && trace_registers(thread, &changed) == 0) {
+        wait_stopped(process, thread) == 0 && trace_registers(thread, &changed) == 0) {
         if (changed.rax == 0 && changed.rip == call + 2) result = peek(thread, scratch, action, 4);
         else errno = EPROTO;
     }

@@ -31,7 +31,7 @@ final class TracedProcess {
                 .filter { !stopped.contains($0) }
             if new.isEmpty { break }
             for thread in new {
-                guard trace_stop(thread) == 0 else {
+                guard trace_stop(pid, thread) == 0 else {
                     if errno == ESRCH { continue }
                     throw SystemError("stop thread", "\(thread)")
                 }
@@ -90,7 +90,7 @@ final class TracedProcess {
             var words = [UInt64](repeating: 0, count: 4)
             // Below the red zone that the interrupted function may use.
             let scratch = (registers.rsp - 1024) & ~15
-            guard trace_signal_action(thread, signal, registers.rip - 2, scratch, &words) == 0 else {
+            guard trace_signal_action(pid, thread, signal, registers.rip - 2, scratch, &words) == 0 else {
                 throw SystemError("ask for the action of signal", "\(signal)")
             }
             if words[0] == 0 { continue }

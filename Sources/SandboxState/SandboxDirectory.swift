@@ -111,6 +111,9 @@ public struct SandboxDirectory: Sendable {
             return isOwned ? nil : try FileLock.wait(self.lock)
         }
         guard let lock else { throw .isOwned(id) }
+        // What its last owner was about when it was killed; nobody could tell us from it afterwards.
+        SnapshotDirectory.sweepGuarded(home, settled: id)
+        TemporarySnapshot.sweepGuarded(home, settled: id)
         settle()
         guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
         return lock
@@ -216,6 +219,7 @@ public struct SandboxDirectory: Sendable {
     /// Settles what killed supervisors left behind. Costs one directory listing when there is nothing.
     public static func sweep(_ home: Home) {
         SnapshotDirectory.sweep(home)
+        TemporarySnapshot.sweep(home)
         guard let names = try? FileTree.names(in: home.run), !names.isEmpty else { return }
         guard let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }

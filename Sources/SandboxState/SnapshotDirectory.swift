@@ -61,10 +61,18 @@ public struct SnapshotDirectory: Sendable {
 
     /// Removes it. Sandboxes that were made from it keep what they have.
     public func remove() throws(StateError) {
+        let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
+        defer { withExtendedLifetime(guardLock) {} }
+        try removeGuarded()
+    }
+
+    /// Removes it; the caller holds the lock of the state.
+    func removeGuarded() throws(StateError) {
         try system { () throws(SystemError) in
-            // Without a record it is none.
-            try FileTree.removeFile(path + "/" + Self.recordName)
-            try FileTree.removeTree(path)
+            // Whoever is killed from here on leaves what ``sweep(_:)`` finds.
+            try FileTree.removeFile(path + "/" + Self.makerName)
+            try FileTree.rename(path, to: work)
+            try FileTree.removeTree(work)
         }
     }
 
@@ -95,13 +103,21 @@ public struct SnapshotDirectory: Sendable {
         let leftovers = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix("tmp.") }
         guard !leftovers.isEmpty, let guardLock = try? FileLock.wait(home.stateLock) else { return }
         defer { withExtendedLifetime(guardLock) {} }
-        for name in leftovers {
+        sweepGuarded(home)
+    }
+
+    /// The same; the caller holds the lock of the state.
+    /// - Parameter settled: a sandbox whose owner has died, though it has a new one: the caller.
+    static func sweepGuarded(_ home: Home, settled: SandboxID? = nil) {
+        for name in ((try? FileTree.names(in: home.snapshots)) ?? []) where name.hasPrefix("tmp.") {
             let path = "\(home.snapshots)/\(name)"
             if isLocked(path) { continue }
             // One that does not name its maker was left when it was begun.
             let maker = (try? FileTree.read(path + "/" + makerName, limit: 64)) ?? []
             let id = SandboxID(String(decoding: maker, as: UTF8.self))
-            if id.map({ SandboxDirectory($0, in: home).isOwned }) != true { try? FileTree.removeTree(path) }
+            if id == settled || id.map({ SandboxDirectory($0, in: home).isOwned }) != true {
+                try? FileTree.removeTree(path)
+            }
         }
     }
 

@@ -166,16 +166,15 @@ struct Fork: ParsableCommand {
     func run() throws {
         let start = try RestoreStart()
         let parent = try SandboxDirectory.find(sandbox, in: start.home)
-        let record = try parent.snapshot(SnapshotRequest(isTemporary: true))
-        guard let id = SandboxID(record.id) else { throw StateError.noSuchSnapshot(record.id) }
-        let snapshot = SnapshotDirectory(id, in: start.home)
+        let snapshot = try TemporarySnapshot(of: parent)
         defer { try? snapshot.remove() }
+        let record = try parent.snapshot(SnapshotRequest(id: snapshot.directory.id, isTemporary: true))
         let names = try (1...number).map { index in
             guard let name, number > 1 else { return name }
             guard let numbered = SandboxName("\(name)-\(index)") else { throw Failure("--name \(name) is too long") }
             return numbered
         }
-        for id in try start.children(of: snapshot, record, names: names, showsTimings: timings) { print(id) }
+        for id in try start.children(of: snapshot.directory, record, names: names, showsTimings: timings) { print(id) }
     }
 }
 

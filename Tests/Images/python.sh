@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Debian with Python, one layer, as `python:latest`: the image of the demo. Written to the folder $1 as
+# Debian with Python and a C compiler (a small one: tcc), one layer, as `python:latest`: the image of the demo. Written to
+# the folder $1 as
 #   python.tar  (docker archive), python.tar.gz, python.tar.zst, and python.oci.tar (OCI layout archive)
 set -euo pipefail
 out=$1
-mmdebstrap --quiet --variant=minbase --include=python3,python-is-python3,bubblewrap \
+mmdebstrap --quiet --variant=minbase --include=python3,python-is-python3,bubblewrap,tcc,libc6-dev \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin' \

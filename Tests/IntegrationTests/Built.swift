@@ -9,12 +9,19 @@ enum Built {
     static let images = variable("SANDPIPER_TEST_IMAGES")
 
     /// The folder of the servers that tests talk to; without a word in the environment, the one in the sources.
-    static let servers =
-        variable("SANDPIPER_TEST_SERVERS")
-        ?? "/" + (#filePath.split(separator: "/").dropLast(2) + ["Registries"]).joined(separator: "/")
+    static let servers = variable("SANDPIPER_TEST_SERVERS") ?? folder("Registries")
+
+    /// The folder of the programs that are at work while sandboxes are frozen; without a word in the environment, the
+    /// one in the sources.
+    static let workloads = variable("SANDPIPER_TEST_WORKLOADS") ?? folder("Workloads")
 
     /// The path of an image's archive.
     static func image(_ name: String) -> String { "\(images ?? "")/\(name)" }
+
+    /// A folder beside that of this file.
+    private static func folder(_ name: String) -> String {
+        "/" + (#filePath.split(separator: "/").dropLast(2) + [Substring(name)]).joined(separator: "/")
+    }
 
     private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }

@@ -196,36 +196,11 @@ import Testing
         }
     }
 
-    @Test("whatever is killed, a sandbox is as it was or paused, and nothing is left")
+    @Test("a supervisor that is killed while it resumes leaves its sandbox paused, running or crashed")
     func killed() async throws {
-        let rounds = getenv("SANDPIPER_LONG_TESTS") == nil ? 12 : 200
         try await TestHome.with { home in
             let sandbox = try await home.create("victim")
             #expect(try await home.exec("victim", "echo kept > /dev/shm/x; echo kept > /file; sync").status == 0)
-            for round in 1...rounds {
-                // The command, at a random moment of it.
-                let delay = Double.random(in: 0...0.25)
-                let operation = ["pause", "resume", "snapshot create", "fork"][round % 4]
-                let script = "timeout -s KILL \(delay) sandpiper \(operation) victim >out 2>&1 </dev/null; true"
-                _ = try await home.host(script)
-                try await sandbox.wait { $0.status == .running || $0.status == .paused && !sandbox.isOwned }
-                // One that is still on its way from or to a pause refuses; what is found below tells.
-                if sandbox.currentLife().status == .paused { _ = try await home.sandpiper("resume", "victim") }
-                var found = try await home.host("timeout 20 sandpiper exec victim -- cat /dev/shm/x /file")
-                if found.status != 0, sandbox.currentLife().status == .paused {
-                    // A pause goes on without its command; whoever came meanwhile waited for the sandbox to be resumed.
-                    try await home.waitForProcesses()
-                    #expect(try await home.sandpiper("resume", "victim").status == 0)
-                    found = try await home.exec("victim", "cat /dev/shm/x /file")
-                }
-                try #require(found.output == "kept\nkept\n", "\(round) \(operation): \(found.error)")
-            }
-            let others = try await home.sandpiper("ls", "-aq").lines.filter { !sandbox.id.description.hasPrefix($0) }
-            for other in others { #expect(try await home.sandpiper("rm", "-f", other).status == 0) }
-            for snapshot in try await home.sandpiper("snapshot", "ls", "-q").lines {
-                #expect(try await home.sandpiper("snapshot", "rm", snapshot).status == 0)
-            }
-            // The supervisor of a paused sandbox that waits for its client, and one that resumes.
             #expect(try await home.sandpiper("pause", "victim").status == 0)
             for _ in 1...3 {
                 let delay = Double.random(in: 0...0.1)

@@ -6,8 +6,9 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-/// Attaches to a thread and waits until it stands. -1 and errno otherwise.
-int trace_stop(pid_t thread);
+/// Attaches to a thread of a process and waits until it stands. -1 and errno otherwise: ESRCH when the thread ended,
+/// ECANCELED when the process was killed.
+int trace_stop(pid_t process, pid_t thread);
 /// Lets a thread go on.
 int trace_release(pid_t thread);
 /// The registers of a stopped thread.
@@ -20,6 +21,7 @@ int trace_signal_mask(pid_t thread, uint64_t *mask);
 int trace_robust_list(pid_t thread, uint64_t *head, uint64_t *length);
 /// What a signal does in the process: 4 words, as rt_sigaction(2) gives them. The stopped thread makes the call; `call` is
 /// the address of a syscall instruction, `scratch` of 32 bytes that it may overwrite and that are put back.
-int trace_signal_action(pid_t thread, int number, uint64_t call, uint64_t scratch, uint64_t action[4]);
+int trace_signal_action(
+    pid_t process, pid_t thread, int number, uint64_t call, uint64_t scratch, uint64_t action[4]);
 
 #endif

@@ -284,8 +284,9 @@ public final class QEMUMachine: Machine {
             return files
         }
 
-        /// What an engine needs beside its guest's memory and the code it translates, in bytes.
-        private static let overhead: Int64 = 512 << 20
+        /// What an engine needs beside its guest's memory and the code it translates, in bytes: half of it is for the stacks
+        /// of its 64 workers, 8 MiB each, all of which are at work when a guest asks much of a slow disk.
+        private static let overhead: Int64 = 1 << 30
 
         private static func line(
             _ specification: MachineSpecification, _ engine: EngineFinder.Engine, _ channels: QEMUCommandLine.Channels,

@@ -55,14 +55,17 @@ extension Sandbox {
     /// - Throws: ``SandpiperError``; then there are none.
     public func fork(count: Int = 1) async throws -> [Sandbox] {
         guard (1...1000).contains(count) else { throw SandpiperError.invalidArgument("\(count) forks; give 1 to 1000") }
-        let snapshot = Snapshot(try await snapshot(SnapshotRequest(isTemporary: true)), host)
+        let temporary = try await blocking { [directory] in try TemporarySnapshot(of: directory) }
+        // Unstructured: it goes to its end although this task may be cancelled.
+        func remove() async throws { try await Task { try await blocking { try temporary.remove() } }.value }
         do {
+            let request = SnapshotRequest(id: temporary.directory.id, isTemporary: true)
+            let snapshot = Snapshot(try await snapshot(request), host)
             let forks = try await snapshot.restore(names: [String?](repeating: nil, count: count))
-            try await snapshot.remove()
+            try await remove()
             return forks
         } catch {
-            // Unstructured: it goes to its end although this task may be cancelled.
-            await Task { try? await snapshot.remove() }.value
+            try? await remove()
             throw error
         }
     }
