@@ -23,7 +23,7 @@ extension SandboxRecord {
         }
         guard scratch.count <= SandboxMount.mostMounts else { return "its sandbox has too many scratch directories" }
         for mount in mounts {
-            if mount.isOfHost {
+            if mount.isServed {
                 let kind = mount.type == .volume ? "a volume" : "files of its host"
                 return "its sandbox has \(kind) mounted at \(mount.target.excerpt(100)), which no archive can carry"
             }

@@ -56,6 +56,10 @@ struct SnapshotExportCommand: ParsableCommand {
         let home = try Home.current()
         SandboxDirectory.sweep(home)
         let (directory, record) = try SnapshotDirectory.find(snapshot, in: home)
+        // The archive's digests would be right for whatever is read.
+        if let damage = try directory.damage() {
+            throw UserError("snapshot export: snapshot \(record.name ?? record.id) is damaged: \(damage)")
+        }
         let target = try ExportedFile(output)
         defer { target.discard() }
         try Interruption.handle { end in
