@@ -330,7 +330,7 @@ extension Supervisor {
         _ frozen: FrozenSession, _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        let thawing = Thawing(isNew: frozen.isNew, identity(diskIsFresh: false))
+        let thawing = Thawing(isNew: frozen.isNew, isElsewhere: true, identity(diskIsFresh: false))
         try await outbound.write(try HostMessage.thaw(thawing).frame())
         guard let answer = try await received.next() else { return try await agentGone(console) }
         switch try GuestMessage(answer) {

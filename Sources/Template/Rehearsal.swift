@@ -51,7 +51,7 @@ final class Rehearsal: Sendable {
     private func pause(_ agent: inout Conversation) throws {
         try agent.send(.freeze(writesDisk: false))
         guard case .frozen = try agent.next() else { throw Failure("the agent does not fall silent") }
-        let thawing = Thawing(isNew: true, Self.configuration(isNew: false))
+        let thawing = Thawing(isNew: true, isElsewhere: true, Self.configuration(isNew: false))
         try agent.send(.thaw(thawing))
         guard case .thawed(let confirmation) = try agent.next() else { throw Failure("the agent does not go on") }
         if let lacking = confirmation.confirms(thawing) { throw Failure("the agent lacks \(lacking)") }

@@ -117,6 +117,45 @@ import Testing
         }
     }
 
+    @Test("connections to the outside are reset where a machine goes on without it; those within it go on")
+    func connections() async throws {
+        try await TestHome.with { home in
+            _ = try await home.create("parent")
+            // Nobody answers there, and a connection waits for two minutes.
+            let network = """
+                ip addr add 10.9.0.1/24 dev eth0 && ip link set dev eth0 arp off && ip link set eth0 up && ip link set lo up
+                """
+            #expect(try await home.exec("parent", network).status == 0)
+            let outside = "nc 10.9.0.2 80; echo outside $?"
+            #expect(try await home.sandpiper("exec", "-d", "parent", "--", "sh", "-c", outside).output == "1\n")
+            let talk = """
+                mkfifo /tmp/hold; nc -l -p 7000 </tmp/hold & exec 3>/tmp/hold; sleep 1
+                (until [ -e /tmp/go ]; do sleep 0.1; done; echo still) | nc 127.0.0.1 7000 & wait
+                """
+            #expect(try await home.sandpiper("exec", "-d", "parent", "--", "sh", "-c", talk).output == "2\n")
+            let waiting =
+                "until netstat -tn | grep -q SYN_SENT && netstat -tn | grep -q ESTABLISHED; do sleep 0.1; done"
+            #expect(try await home.exec("parent", waiting).status == 0)
+
+            #expect(try await home.sandpiper("snapshot", "create", "parent", "kept").status == 0)
+            #expect(try await home.sandpiper("fork", "--name", "child", "parent").status == 0)
+            #expect(try await home.sandpiper("restore", "--name", "again", "kept").status == 0)
+            #expect(try await home.exec("parent", waiting).status == 0)
+            #expect(try await home.sandpiper("pause", "parent").status == 0)
+            #expect(try await home.sandpiper("resume", "parent").status == 0)
+            for name in ["parent", "child", "again"] {
+                let ended = try await home.sandpiper("attach", "--no-input", name, "1")
+                #expect(ended.output.hasSuffix("outside 1\n") && ended.error.contains("abort"), "\(name): \(ended)")
+                let heard = try await home.exec(
+                    name, "touch /tmp/go; until netstat -tn | grep -q FIN_WAIT; do sleep 0.1; done")
+                #expect(heard.status == 0)
+                #expect(try await home.sandpiper("logs", "--job", "2", name).lines == ["still"])
+            }
+            #expect(try await home.sandpiper("snapshot", "rm", "kept").status == 0)
+            try await home.remove(all: ["parent", "child", "again"])
+        }
+    }
+
     @Test("what a client had started goes on in a fork, also the command of a run")
     func foreground() async throws {
         try await TestHome.with { home in

@@ -139,6 +139,7 @@ public final class Agent {
             // What is mounted over its files is not the machine's own, and may be served by this process.
             let own = try root.withoutMounts()
             let identity = try Identity(thawing, machine, in: own)
+            if thawing.isElsewhere { try Identity.resetConnections() }
             port.speak(.thawed(try identity.confirmation(own)))
         } catch {
             logLine("\(error)")

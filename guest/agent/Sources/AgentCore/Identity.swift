@@ -73,6 +73,11 @@ struct Identity {
         }
     }
 
+    /// Ends connections to the outside, where nobody knows of them any more: programs would wait for ever.
+    static func resetConnections() throws(AgentError) {
+        try AgentError.check("reset connections to the outside") { agent_reset_connections(interface) }
+    }
+
     /// Sets the wall clock, to nanoseconds since 1970.
     static func setClock(_ nanoseconds: UInt64) throws(AgentError) {
         var time = timespec()

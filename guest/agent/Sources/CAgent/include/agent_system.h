@@ -21,6 +21,10 @@ int agent_open_tree(int root);
 /// syncfs(2).
 int agent_synchronize(int directory);
 
+/// Resets all TCP connections that leave by an interface, or have no way to their other end: whoever uses them gets
+/// ECONNABORTED. sock_diag(7).
+int agent_reset_connections(const char *interface);
+
 /// Makes a close-on-exec pipe: `ends[0]` reads, `ends[1]` writes.
 int agent_pipe(int ends[2]);
 
