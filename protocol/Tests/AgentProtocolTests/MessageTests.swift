@@ -23,13 +23,16 @@ struct MessageTests {
         .data(stream: 2, [1, 2, 3]), .data(stream: 2, []), .end(stream: 3), .credit(stream: 4, .output, 5),
         .credit(stream: 4, .error, .max), .signal(stream: 5, 15), .resize(stream: 6, .init(rows: 1, columns: 65535)),
         .setClock(1_764_000_000_123_456_789), .shutdown(graceMilliseconds: 9), .measure,
+        .freeze(writesDisk: true), .freeze(writesDisk: false),
+        .thaw(Thawing(isNew: true, isElsewhere: false, configuration)),
+        .thaw(Thawing(isNew: false, isElsewhere: true, configuration)),
     ]
     static let guestMessages: [GuestMessage] = [
         .ready(version: 1), .configured(confirmation), .refused("no disk"), .started(stream: 1, pid: 42),
         .failed(stream: 1, StartFailure(.notFound, "cannot run x")), .data(stream: 1, .output, [0]),
         .data(stream: 1, .error, [255]), .end(stream: 1, .output), .end(stream: 1, .error), .credit(stream: 1, 9),
         .exited(stream: 1, ExitStatus(.code(255))), .exited(stream: 1, ExitStatus(.signal(9), timedOut: true)),
-        .stopped,
+        .stopped, .frozen, .thawed(confirmation),
     ]
 
     @Test("a message of the host comes back as it was", arguments: hostMessages)
