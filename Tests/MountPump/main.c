@@ -32,13 +32,13 @@ static char **server_arguments;
 static int served, device, state = -1, control = -1;
 static pid_t server;
 
-// Guarded by the lock: the stream to the server, -1 while there is none; how much was taken from all servers so far, how
-// much of that is with the kernel, and how much is taken at most: what a server sends after its state was saved is sent
-// once more by the next.
+// Guarded by the lock: the stream to the server, -1 while there is none; how much this server was sent; how much was taken
+// from it, how much of that is with the kernel, and how much is taken at most: what it sends after its state was saved is
+// sent once more by the next.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int stream = -1;
-static uint64_t taken, received, limit = UINT64_MAX;
+static uint64_t given, taken, received, limit = UINT64_MAX;
 // Whether requests wait, since the server that would get them is about to be replaced.
 static int is_paused;
 
@@ -89,6 +89,7 @@ static int start_server(char *answer, size_t size) {
     }
     pthread_mutex_lock(&lock);
     stream = streams[0];
+    given = taken = received = 0;
     limit = UINT64_MAX;
     is_paused = 0;
     pthread_cond_broadcast(&changed);
@@ -107,6 +108,7 @@ static void *pump_requests(void *unused) {
         while (stream < 0 || is_paused) pthread_cond_wait(&changed, &lock);
         // A server that ends meanwhile takes the mount with it; the command then gets errors.
         write_all(stream, buffer, (size_t)count);
+        given += (uint64_t)count;
         pthread_mutex_unlock(&lock);
     }
 }
@@ -167,10 +169,11 @@ static void save(char *answer, size_t size) {
         char space[CMSG_SPACE(sizeof(int))];
     } passed = {{CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
     memcpy(CMSG_DATA(&passed.header), &state, sizeof state);
-    struct iovec part = {"save", 4};
+    char order[64];
+    struct iovec part = {order, (size_t)snprintf(order, sizeof order, "save %lu", given)};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &passed, .msg_controllen = sizeof passed};
-    if (sendmsg(control, &message, 0) != 4) fail("send an order");
+    if (sendmsg(control, &message, 0) != (ssize_t)part.iov_len) fail("send an order");
     ssize_t count = recv(control, answer, size - 1, 0);
     answer[count > 0 ? count : 0] = 0;
     uint64_t sent;
