@@ -152,32 +152,6 @@ import Testing
         }
     }
 
-    @Test("a sandbox that shows files of the host is not frozen, and goes on")
-    func mounts() async throws {
-        try await TestHome.with { home in
-            let sandbox = try await home.create("mounted", ["-v", "\(home.scratch):/work", "--tmpfs", "/memory"])
-            for command in [["pause", "mounted"], ["snapshot", "create", "mounted"], ["fork", "mounted"]] {
-                let refused = try await home.sandpiper(command)
-                #expect(refused.status == 125 && refused.error.contains("mounted at /work"), "\(refused)")
-                #expect(sandbox.currentLife().status == .running)
-            }
-            #expect(try await home.sandpiper("snapshot", "ls", "-q").output == "")
-            #expect(try await home.exec("mounted", "echo x > /work/file").status == 0)
-            try await home.remove("mounted")
-            let idle = try await home.sandpiper(
-                "create", "-v", "\(home.scratch):/work", "--idle-timeout", "1s", "--on-idle", "pause", "busybox")
-            #expect(idle.status == 125 && idle.error.contains("cannot be paused"), "\(idle)")
-
-            // Memory goes with the machine.
-            _ = try await home.create("memory", ["--tmpfs", "/memory"])
-            #expect(try await home.exec("memory", "echo kept > /memory/x").status == 0)
-            #expect(try await home.sandpiper("pause", "memory").status == 0)
-            #expect(try await home.sandpiper("resume", "memory").status == 0)
-            #expect(try await home.exec("memory", "cat /memory/x").output == "kept\n")
-            try await home.remove("memory")
-        }
-    }
-
     @Test("a paused sandbox can be stopped, started anew, and removed")
     func ends() async throws {
         try await TestHome.with { home in
