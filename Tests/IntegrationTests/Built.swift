@@ -34,4 +34,9 @@ extension Trait where Self == ConditionTrait {
 
     /// Does what only root may do on the host.
     static func needsRoot(_ reason: Comment) -> Self { .enabled(if: geteuid() == 0, reason) }
+
+    /// Takes minutes, and is the same for root: then the pass without privileges has it.
+    static var isLong: Self {
+        .enabled(if: geteuid() != 0 || getenv("SANDPIPER_LONG_TESTS") != nil, "the pass without privileges has it")
+    }
 }

@@ -21,7 +21,7 @@ import Testing
 
     @Test(
         "a program goes on through pause, snapshot, restore and five forks, with its files, its log and its status",
-        arguments: all)
+        .isLong, arguments: all)
     func goesOn(_ workload: Workload) async throws {
         try await TestHome.with(["python.tar"]) { home in
             let made = try await home.sandpiper("create", "--name", "parent", "python")
