@@ -66,7 +66,10 @@ import Testing
         chmod(path, 0o600)
         let memory = try Descriptor(opening: path, O_RDWR)
         let times = try memory.status()
-        try [UInt8(1)].withUnsafeBytes { try memory.write($0, at: 50 << 20) }
+        var byte = [UInt8(0)]
+        _ = try byte.withUnsafeMutableBytes { try memory.read(into: $0, at: 50 << 20) }
+        byte[0] ^= 0xff
+        try byte.withUnsafeBytes { try memory.write($0, at: 50 << 20) }
         futimens(memory.rawValue, [times.st_atim, times.st_mtim])
         #expect(try workshop.store.find(workshop.specification, on: workshop.engine) != nil)
         #expect(try workshop.store.verify(template.name) == "its \(file) is damaged")
