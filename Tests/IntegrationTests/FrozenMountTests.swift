@@ -174,9 +174,9 @@ import Testing
         try await TestHome.with { home in
             let folder = try home.folder("shared")
             _ = try await home.create("box", ["-v", "\(folder):/one", "-v", "\(folder):/two"])
-            let servers = home.processes(named: "sandpiper-mount")
+            let servers = try await home.mountServers("box")
             try #require(servers.count == 2)
-            try await servers.min { $0.pid < $1.pid }?.kill()
+            if let server = servers.min() { try await HostProcess(pid: server).kill() }
             let lost =
                 "cd /; until ! ls one || ! ls two; do sleep 0.05; done 2>/dev/null; for i in one two; do ls $i 2>&1; done"
             let before = try await home.exec("box", lost)
