@@ -116,6 +116,18 @@ extension Descriptor {
         }
     }
 
+    /// Fills all of `buffer` from `offset` on.
+    /// - Throws: ``SystemError``: `EIO` when the file ends before that.
+    public func fill(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) {
+        var filled = 0
+        while filled < buffer.count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+            let count = try read(into: rest, at: offset + Int64(filled))
+            guard count > 0 else { throw SystemError("read a file that became shorter", number: EIO) }
+            filled += count
+        }
+    }
+
     /// Writes all of `buffer`.
     public func write(_ buffer: UnsafeRawBufferPointer) throws(SystemError) {
         var rest = buffer[...]

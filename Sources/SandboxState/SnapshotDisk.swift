@@ -178,8 +178,8 @@ public struct SnapshotDisk: Sendable {
                 let mine = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
                 let theirs = UnsafeMutableRawBufferPointer(
                     rebasing: buffer[Int(Self.window)..<Int(Self.window) + length])
-                try Self.fill(mine, from: base, at: position)
-                try Self.fill(theirs, from: pieces[index].file, at: position)
+                try base.fill(mine, at: position)
+                try pieces[index].file.fill(theirs, at: position)
                 Self.compare(mine, theirs, at: position, &differences)
                 position = end
             }
@@ -201,18 +201,6 @@ public struct SnapshotDisk: Sendable {
             } else {
                 differences.append(start..<start + Int64(length))
             }
-        }
-    }
-
-    private static func fill(
-        _ buffer: UnsafeMutableRawBufferPointer, from file: Descriptor, at position: Int64
-    ) throws(SystemError) {
-        var filled = 0
-        while filled < buffer.count {
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-            let count = try file.read(into: rest, at: position + Int64(filled))
-            guard count > 0 else { throw SystemError("read a disk that became shorter", number: EIO) }
-            filled += count
         }
     }
 }

@@ -23,7 +23,7 @@ public struct SnapshotExport {
         manifest = ArchiveManifest(
             snapshot: record.portable, imageNames: image.references.map(\.familiar), imageDisk: try image.diskDigest(),
             machine: nil, files: [])
-        let machinePath = directory.path + "/" + SnapshotDirectory.machineName
+        let machinePath = directory.machine
         if record.hasMemory {
             let machine = try FrozenMachine(in: machinePath)
             manifest.machine = machine.portable

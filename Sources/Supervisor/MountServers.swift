@@ -2,7 +2,6 @@ import AgentProtocol
 import Glibc
 import LinuxSystem
 import NIOCore
-import NIOPosix
 import SandboxState
 
 /// All that a sandbox's mounts need on the host while it has a machine: their servers, the relay between these and the
@@ -112,7 +111,7 @@ struct MountServers: Sendable {
     func save(to directory: String, durable: Bool) async throws -> [FrozenMount] {
         let sent = try await relay.sent()
         if sent.isEmpty { return [] }
-        let counts = try await NIOThreadPool.singleton.runIfActive {
+        let counts = try await Supervisor.onThread {
             try sent.reduce(into: [Int: UInt64]()) { counts, next in
                 let file = try Descriptor(
                     opening: FrozenMount.state(next.key, in: directory), O_RDWR | O_CREAT | O_EXCL)

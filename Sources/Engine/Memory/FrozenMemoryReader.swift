@@ -17,22 +17,10 @@ struct FrozenMemoryReader {
             guard current < pieces.count else { throw SystemError("read a frozen machine's memory", number: EINVAL) }
             let piece = pieces[current]
             let end = min(buffer.count, filled + Int(clamping: piece.range.upperBound - position))
-            try fill(
-                UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<end]), from: piece.file,
+            try piece.file.fill(
+                UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<end]),
                 at: piece.offset + position - piece.range.lowerBound)
             filled = end
-        }
-    }
-
-    private func fill(
-        _ buffer: UnsafeMutableRawBufferPointer, from file: Descriptor, at offset: Int64
-    ) throws(SystemError) {
-        var filled = 0
-        while filled < buffer.count {
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-            let count = try file.read(into: rest, at: offset + Int64(filled))
-            guard count > 0 else { throw SystemError("read a frozen machine's memory", number: EIO) }
-            filled += count
         }
     }
 }
