@@ -50,6 +50,7 @@ let package = Package(
         .target(name: "CCheckpoint"),
         .target(name: "ForeignText", swiftSettings: strict),
         .target(name: "TextLayout", swiftSettings: strict),
+        .target(name: "NetworkAddress", swiftSettings: strict),
         .target(name: "LinuxSystem", dependencies: ["CLinux", "ForeignText"], swiftSettings: strict),
         .systemLibrary(name: "CISAL"),
         .systemLibrary(name: "CZstd"),
@@ -157,6 +158,7 @@ let package = Package(
             swiftSettings: strict),
         // Tests
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
+        .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
             name: "CheckpointTests", dependencies: ["CCheckpoint", "Checkpoint", "LinuxSystem"], swiftSettings: strict),
