@@ -39,6 +39,7 @@ let package = Package(
         // The sandbox's side of the file protocol, for the tests of the host's.
         .package(path: "guest/agent"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -64,13 +65,22 @@ let package = Package(
         .target(
             name: "Engine", dependencies: ["Checkpoint", "ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "MountServer", dependencies: ["CLinux", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "SandboxState", dependencies: ["LinuxSystem"], swiftSettings: strict),
+        .target(
+            name: "SandboxState", dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy"], swiftSettings: strict),
         .target(
             name: "GuestFiles",
             dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
             swiftSettings: strict),
         // Floor 2
-        .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
+        .target(
+            name: "Control", dependencies: ["NetworkPolicy", "SandboxState", agentProtocol], swiftSettings: strict),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "CLinux", "DNSMessage", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "NetworkStack", "SandboxState",
+                "TrafficInspection", .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(
@@ -88,7 +98,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "ControlClient",
-            dependencies: ["Control", "ImageStore", "LinuxSystem", "OCI", "SandboxState", agentProtocol],
+            dependencies: [
+                "Control", "ImageStore", "LinuxSystem", "NetworkPolicy", "OCI", "SandboxState", agentProtocol,
+            ],
             swiftSettings: strict),
         // Floor 4
         .target(
@@ -108,8 +120,8 @@ let package = Package(
         .target(
             name: "Supervisor",
             dependencies: [
-                "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "ImageStore", "LinuxSystem",
-                "SandboxState", "Template", agentProtocol,
+                "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "Gateway", "ImageStore", "LinuxSystem",
+                "NetworkAddress", "NetworkPolicy", "SandboxState", "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
         .target(
@@ -131,7 +143,7 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI",
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkPolicy", "OCI",
                 "SandboxState",
                 "TextLayout", agentProtocol, argumentParser,
                 fileProtocol,

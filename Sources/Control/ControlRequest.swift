@@ -1,3 +1,4 @@
+import NetworkPolicy
 import SandboxState
 
 /// What a client asks of a supervisor, beside the frames of its own processes. Answered by one ``ControlReply`` each.
@@ -19,6 +20,14 @@ public enum ControlRequest: Codable, Equatable, Sendable {
     case resume
     /// Makes a snapshot, the sandbox going on; answered by ``ControlReply/snapshot(_:)``.
     case snapshot(SnapshotRequest)
+    /// Puts another policy in force, also for connections that there are, and when the sandbox is started again.
+    case setPolicy(NetworkPolicy)
+    /// Publishes ports, now and when the sandbox is started again; answered by ``ControlReply/ports(_:)`` with these.
+    case publish([PublishedPort])
+    /// Publishes ports no more.
+    case withdraw([PublishedPort])
+    /// Asks for the published ports; answered by ``ControlReply/ports(_:)``.
+    case ports
     /// Asks what the sandbox uses; answered by ``ControlReply/statistics(_:)``.
     case statistics
 }
@@ -35,6 +44,8 @@ public enum ControlReply: Codable, Equatable, Sendable {
     case jobs([JobRecord])
     /// What the sandbox uses.
     case statistics(SandboxStatistics)
+    /// Published ports, with the numbers that the host has chosen.
+    case ports([PublishedPort])
     /// A snapshot was made.
     case snapshot(SnapshotRecord)
 }

@@ -39,6 +39,8 @@ public struct NewSandbox: Sendable {
     public var scratch: [String] = []
     /// What it shows of the host, and in memory.
     public var mounts: [SandboxMount] = []
+    /// What its network is to be.
+    public var network = NetworkSettings()
 
     private let configuration: ImageConfiguration
 
@@ -85,6 +87,7 @@ public struct NewSandbox: Sendable {
         record.idleAction = idleAction
         record.scratch = scratch
         record.mounts = mounts
+        record.networkSettings = network
         return record
     }
 }

@@ -18,6 +18,8 @@ public struct EventLog: Sendable {
         public enum Kind: String, Codable, Sendable, CaseIterable {
             case create, start, stop, crash, remove, rename, exec, exit, restart, pause, resume, snapshot, restore,
                 unmount
+            /// Its network has refused something.
+            case deny
         }
 
         /// Nanoseconds since 1970-01-01 00:00 UTC.

@@ -15,6 +15,16 @@ public enum RecordFile {
         } catch { throw .inaccessible(path: path, reason: "\(error)") }
     }
 
+    /// Reads a record from JSON text.
+    /// - Parameter name: what the text is called in errors.
+    public static func decode<Record: Decodable>(
+        _ type: Record.Type, from text: [UInt8], named name: String
+    ) throws(StateError) -> Record {
+        do { return try JSONDecoder().decode(type, from: Data(text)) } catch {
+            throw .inaccessible(path: name, reason: "\(error)")
+        }
+    }
+
     /// Writes a record so that readers see all of it or none.
     /// - Parameter durable: whether it is to be there after a power cut too.
     public static func write(

@@ -38,6 +38,12 @@ public struct SandboxRecord: Codable, Equatable, Sendable {
     /// What it shows of the host, and in memory.
     public var mounts: [SandboxMount] = []
 
+    /// What its network is to be; `nil`, in records of before there was one, is none.
+    public var networkSettings: NetworkSettings?
+
+    /// What its network is to be.
+    public var network: NetworkSettings { networkSettings ?? .none }
+
     /// Makes a record.
     public init(
         id: SandboxID, name: SandboxName? = nil, image: String, imageDigest: String, limits: SandboxLimits,

@@ -14,8 +14,16 @@ extension Supervisor {
         let machine: any Machine
         /// What stays the same when it is frozen; it also tells whether its writable disk is a copy of its template's.
         let kind: FrozenMachineWriter.Kind
+        /// Its network, if it has one.
+        let network: MachineNetwork?
         /// What an earlier supervisor knew of it, when it goes on from a frozen machine; `nil` for a new one.
         var frozen: FrozenSession?
+
+        /// Ends the machine, and what carries its network.
+        func end() async {
+            machine.kill()
+            await network?.gateway.stop()
+        }
     }
 
     /// Gathers what the machine is made of and starts it; tells clients of the engine when it is an emulated one.
@@ -35,10 +43,16 @@ extension Supervisor {
         let machine = try await QEMUMachine.start(
             template.fork(image: image, upper: upper, diskLimit: record.limits.disk, userNumber: userNumber), on: engine
         )
-        try noteEngine(machine, engine, memory: template.memory, template: template.name)
-        return StartedMachine(
-            machine: machine,
-            kind: .init(cpus: template.cpus, fingerprint: template.fingerprint, diskIsFresh: upper.isFresh))
+        do {
+            try noteEngine(machine, engine, memory: template.memory, template: template.name)
+            return StartedMachine(
+                machine: machine,
+                kind: .init(cpus: template.cpus, fingerprint: template.fingerprint, diskIsFresh: upper.isFresh),
+                network: try await startNetwork(machine))
+        } catch {
+            machine.kill()
+            throw error
+        }
     }
 
     /// Lets the sandbox's frozen machine go on. Until it does nothing is lost: what fails before leaves it as it was.
@@ -57,8 +71,10 @@ extension Supervisor {
         }
         await mark("frozen machine read")
         let machine = try await QEMUMachine.start(specification, on: engine)
+        var network: MachineNetwork?
         do {
             try noteEngine(machine, engine, memory: frozen.manifest.memory, template: nil)
+            network = try await startNetwork(machine)
             // It answers: now it takes the place of the frozen one, since its disk is about to change.
             try await machine.pause()
             try await Self.onThread {
@@ -72,12 +88,13 @@ extension Supervisor {
             try await machine.resume()
         } catch {
             machine.kill()
+            await network?.gateway.stop()
             throw error
         }
         let kind = FrozenMachineWriter.Kind(
             cpus: frozen.manifest.cpus, fingerprint: frozen.manifest.fingerprint,
             diskIsFresh: frozen.manifest.diskIsFresh)
-        return StartedMachine(machine: machine, kind: kind, frozen: session)
+        return StartedMachine(machine: machine, kind: kind, network: network, frozen: session)
     }
 
     private func noteEngine(
@@ -91,10 +108,7 @@ extension Supervisor {
         engineRecord.missingLimits = HostLimits(record.limits, directory).hold(description.pid)
         engineRecord.memory = memory
         engineRecord.template = template
-        do { try RecordFile.write(engineRecord, to: directory.engine) } catch {
-            machine.kill()
-            throw error
-        }
+        try RecordFile.write(engineRecord, to: directory.engine)
     }
 
     private func prepare() throws -> (EngineFinder.Engine, [MachineSpecification.Disk.Extent]) {

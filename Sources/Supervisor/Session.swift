@@ -23,6 +23,8 @@ actor Session {
         case resume(Request)
         /// To be written down as a snapshot, and to go on.
         case snapshot(SnapshotRequest, Request)
+        /// To change its network, or to tell of it.
+        case network(ControlRequest, Request)
         /// To be left frozen: the last client that had processes in it has gone.
         case leave
     }
@@ -152,6 +154,7 @@ actor Session {
         case .pause(let keepsMemory): order(.pause(keepsMemory: keepsMemory, asker))
         case .resume: order(.resume(asker))
         case .snapshot(let request): order(.snapshot(request, asker))
+        case .setPolicy, .publish, .withdraw, .ports: order(.network(request, asker))
         case .jobs: reply(asker, .jobs(jobs.records))
         case _ where !isReady:
             do { try keep(frame, from: asker.client) } catch { reply(asker, .failed("\(error)")) }

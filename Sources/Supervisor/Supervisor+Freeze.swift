@@ -131,11 +131,17 @@ extension Supervisor {
     ) async throws -> Result {
         // What is on its way to the guest must have come before it falls silent.
         await mounts.relay.hold()
-        do { try await session.freeze(writesDisk: writesDisk) } catch {
+        do {
+            try await session.freeze(writesDisk: writesDisk)
+        } catch {
             await mounts.relay.release()
             throw error
         }
         do {
+            // The engine must be in the middle of no frame: whoever goes on from here has another gateway.
+            try await started.network?.gateway.hold()
+            try await started.machine.pause()
+            try await started.network?.gateway.settle()
             let result = try await body()
             if goesOn { try await goOn(started, mounts) }
             return result
@@ -152,6 +158,7 @@ extension Supervisor {
             try await started.machine.resume()
             try await session.thaw(Thawing(isNew: false, isElsewhere: false, identity(diskIsFresh: false)))
             await mounts.relay.release()
+            await started.network?.gateway.release()
         } catch { throw BrokenByFreezing(description: "the machine did not go on after it was frozen: \(error)") }
     }
 
@@ -189,7 +196,8 @@ extension Supervisor {
                 return .stopped(reason: nil)
             case .leave: return .paused(resumesOnRequest: false)
             case .pause(_, let asker): await asker.answer(session, .done)
-            case .snapshot(_, let asker): await session.reply(asker, .failed("the sandbox is paused; resume it first"))
+            case .snapshot(_, let asker), .network(_, let asker):
+                await session.reply(asker, .failed("the sandbox is paused; resume it first"))
             case .mainEnded: continue
             }
         }

@@ -29,6 +29,7 @@ extension Supervisor {
             } onCancel: {
                 started.machine.kill()
             }
+            await started.end()
             if case .paused = ending {
                 await session.machinePaused()
             } else {
@@ -53,7 +54,7 @@ extension Supervisor {
             }
             let first = try await tasks.next() ?? nil
             tasks.cancelAll()
-            if first == nil { while let late = await tasks.nextResult() { (try? late.get())?.machine.kill() } }
+            if first == nil { while let late = await tasks.nextResult() { await (try? late.get())?.end() } }
             return first
         }
         await session.renewOrders()
@@ -80,6 +81,12 @@ extension Supervisor {
                 return nil
             }
             tasks.addTask { await obeyOrders(started, mounts) }
+            if let network = started.network {
+                tasks.addTask {
+                    await recordNetwork(network)
+                    return nil
+                }
+            }
             tasks.addTask { await watchTime() }
             tasks.addTask {
                 // The guest's clock stands while the host sleeps.
@@ -144,20 +151,22 @@ extension Supervisor {
                     EventLog(home).append(
                         .init(.snapshot, directory.id, name: record.name, detail: snapshot.name ?? snapshot.id))
                     await session.reply(asker, .snapshot(snapshot))
+                case .network(let request, let asker):
+                    await session.reply(asker, await change(started.network, request))
                 }
             } catch let error as BrokenByFreezing {
                 return .failed("\(error)")
             } catch {
                 switch order {
                 case .pause(_, let asker): await asker.answer(session, .failed("\(error)"))
-                case .resume(let asker), .snapshot(_, let asker):
+                case .resume(let asker), .snapshot(_, let asker), .network(_, let asker):
                     await session.reply(asker, .failed("\(error)"))
                 default: return .failed("\(error)")
                 }
                 continue
             }
             switch order {
-            case .pause, .resume, .snapshot, .leave: continue
+            case .pause, .resume, .snapshot, .leave, .network: continue
             case .kill:
                 await session.beginStopping()
                 return .stopped(reason: nil)
@@ -369,7 +378,7 @@ extension Supervisor {
         let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
-            mac: [0x02] + (0..<5).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
+            mac: hardwareAddress, addresses: GuestNetwork.addresses,
             upperIsFresh: diskIsFresh,
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)

@@ -156,7 +156,8 @@ public struct Supervisor: Sendable {
             case .mainEnded, .leave: continue
             case .pause(_, let asker): await asker.answer(session, .failed("the sandbox has no machine yet"))
             case .resume(let asker): await session.answerWhenReady(asker)
-            case .snapshot(_, let asker): await session.reply(asker, .failed("the sandbox has no machine yet"))
+            case .snapshot(_, let asker), .network(_, let asker):
+                await session.reply(asker, .failed("the sandbox has no machine yet"))
             }
         }
         return nil

@@ -5,10 +5,10 @@ import LinuxSystem
 /// The devices that every sandbox's machine has, whatever its image and the size of its disk.
 ///
 /// Of the eight slots of a microvm six are taken: console and agent's port, random numbers, the image's disk, two for the
-/// writable disk, of which each machine has one, and a network device without carrier. Two are left empty.
+/// writable disk, of which each machine has one, and a network device. Two are left empty.
 public enum MachineLayout {
     /// Counted up whenever a machine of the one layout could not go on as one of the other.
-    public static let version = 3
+    public static let version = 4
     /// The serial number of the disk that holds the image.
     public static let imageDisk = "image"
     /// The serial number of the writable disk of a sandbox that has run before.

@@ -23,6 +23,11 @@ enum ForwardedCommands {
     ]
     private static let snapshotExecutable = "sandpiper-image"
 
+    /// The types that stand for commands of `policy`, which ``policyExecutable`` carries out.
+    static let ofPolicies: [any ParsableCommand.Type] = [PolicyTest.self, PolicyCheck.self]
+    /// What reads files of policies.
+    static let policyExecutable = "sandpiper-policy"
+
     /// Becomes the executable that carries out the command, when it is one of these.
     static func forward(_ arguments: [String]) throws {
         let match = executables.first { $0.command._commandName == arguments.first }
@@ -31,6 +36,11 @@ enum ForwardedCommands {
             ofSnapshots.contains(where: { $0._commandName == arguments[1] })
         {
             try execute(snapshotExecutable, arguments)
+        }
+        if arguments.count > 1, arguments[0] == PolicyCommand._commandName,
+            ofPolicies.contains(where: { $0._commandName == arguments[1] })
+        {
+            try execute(policyExecutable, Array(arguments.dropFirst()))
         }
     }
 
@@ -101,6 +111,16 @@ private struct SnapshotExport: ParsableCommand {
 private struct SnapshotImport: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Make a snapshot of an archive.")
+}
+
+private struct PolicyTest: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "test", abstract: "Say which rule of a file decides about a target, without a sandbox.")
+}
+
+private struct PolicyCheck: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Say whether a file is a policy.")
 }
 
 private struct Template: ParsableCommand {

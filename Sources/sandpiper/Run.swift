@@ -31,7 +31,7 @@ struct Run: ParsableCommand {
     func run() throws {
         let start = try NewSandboxStart(options)
         let image = try options.pull.find(target.image, in: start.store, start.installation, start.signals)
-        var sandbox = try options.sandbox(image, target.image, command: target.command)
+        var sandbox = try options.sandbox(image, target.image, command: target.command, start.installation)
         let job = try job(sandbox)
         if detach { return try start.detached(sandbox, main: job, options) }
         guard options.restart == .never else { throw Failure("--restart: only with -d") }
@@ -78,7 +78,7 @@ struct Create: ParsableCommand {
     func run() throws {
         let start = try NewSandboxStart(options)
         let image = try options.pull.find(target.image, in: start.store, start.installation, start.signals)
-        let sandbox = try options.sandbox(image, target.image, command: target.command)
+        let sandbox = try options.sandbox(image, target.image, command: target.command, start.installation)
         let defaults = sandbox.defaults
         let main =
             target.command.isEmpty

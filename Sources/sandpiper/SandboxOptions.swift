@@ -38,6 +38,7 @@ struct SandboxOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("Mount memory at a path of the sandbox, perhaps with a limit.", valueName: "guest[:size]"))
     var tmpfs: [String] = []
+    @OptionGroup(title: "Network options") var network: NetworkOptions
     @Option(help: "Replace the image's entrypoint.") var entrypoint: String?
     @Flag(name: .customLong("require-kvm"), help: "Refuse to emulate: fail where KVM does not really work.")
     var requireKVM = false
@@ -68,7 +69,9 @@ struct SandboxOptions: ParsableArguments {
     }
 
     /// What an image and these options make together.
-    func sandbox(_ image: StoredImage, _ reference: String, command: [String]) throws -> NewSandbox {
+    func sandbox(
+        _ image: StoredImage, _ reference: String, command: [String], _ installation: Installation
+    ) throws -> NewSandbox {
         var sandbox = try NewSandbox(reference, image)
         sandbox.name = name
         sandbox.labels = try Labels.parse(label)
@@ -89,6 +92,7 @@ struct SandboxOptions: ParsableArguments {
         sandbox.restart = restart
         sandbox.idleAction = onIdle
         sandbox.scratch = scratch
+        sandbox.network = try network.settings(installation)
         sandbox.mounts =
             try volume.map { try SandboxMount.parse(volume: $0) } + tmpfs.map { try SandboxMount.parse(memory: $0) }
         return sandbox

@@ -12,6 +12,7 @@
 #include "files.h"
 #include "jail.h"
 #include "kvm.h"
+#include "network.h"
 #include "wall.h"
 
 /// O_PATH of open(2): a descriptor that only names a file.

@@ -67,18 +67,11 @@ public final class QEMUMachine: Machine {
                 throw .control(command: loading.command, reason: last.isEmpty ? "\(error)" : last)
             }
         }
-        // A fork finds the carrier as it was when the machine was frozen.
-        if specification.network, !specification.isFork {
-            do { try await machine.setCarrier(false) } catch {
-                machine.kill()
-                let last = await machine.waitForExit().lastMessages
-                throw .control(command: "set_link", reason: last.isEmpty ? "\(error)" : last)
-            }
-        }
         return machine
     }
 
-    /// Plugs the network device's cable in or out, as the guest sees it. It is out in a machine that has just started.
+    /// Plugs the network device's cable in or out, as the guest sees it. It is in when a machine has just booted, and in a fork
+    /// as it was when the machine was frozen.
     /// - Throws: ``EngineError``.
     public func setCarrier(_ present: Bool) async throws(EngineError) {
         try await process.execute("set_link", #"{"name":"network-device","up":\#(present)}"#)

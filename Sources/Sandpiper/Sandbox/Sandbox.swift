@@ -165,8 +165,9 @@ public final class Sandbox: Sendable {
     /// Hangs up; processes that run end.
     func dropConnection() {
         link.withLock { link in
-            link.held?.close()
-            (link.held, link.heldFiles) = (nil, nil)
+            (link.held ?? link.connection)?.close()
+            // Whoever still holds it may not have heard of its end, and nobody shall use it meanwhile.
+            link = Link(supervisor: link.supervisor)
         }
     }
 

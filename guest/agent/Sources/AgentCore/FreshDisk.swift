@@ -25,7 +25,7 @@ enum FreshDisk {
         try makeDirectories()
         try AgentError.check("make /etc") { mkdir(upper + "/etc", 0o755) }
         // Those that every sandbox gets its own content of are empty: to write is less work than to replace.
-        for file in files.files { try files.write(file, toUpper: upper, empty: !file.yields) }
+        for file in files.files { try files.write(file, toUpper: upper, empty: !file.isCommon) }
         symlink(SystemFiles.mountTable, upper + "/etc/mtab")
         // All of it is on the disk: nothing of this machine's is left to be written by its forks.
         sync()

@@ -4,8 +4,6 @@ import Glibc
 
 /// What makes this machine another than those that go on from the same frozen one.
 struct Identity {
-    private static let interface = "eth0"
-
     private let configuration: MachineConfiguration
     private let bootID: String
 
@@ -51,13 +49,11 @@ struct Identity {
         else { throw .refused("the machine id '\(id)' is not 32 lower-case hexadecimal digits") }
 
         try AgentError.check("set the hardware address") {
-            configuration.mac.withUnsafeBufferPointer { agent_set_hardware_address(Identity.interface, $0.baseAddress) }
+            configuration.mac.withUnsafeBufferPointer { agent_set_hardware_address(GuestNetwork.interface, $0.baseAddress) }
         }
-        guard !configuration.addresses.isEmpty else { return }
-        for address in configuration.addresses {
-            try AgentError.check("add the address \(address)") { agent_add_address(Identity.interface, address) }
+        for address in configuration.addresses where agent_has_address(GuestNetwork.interface, address) != 1 {
+            try AgentError.check("add the address \(address)") { agent_add_address(GuestNetwork.interface, address) }
         }
-        try AgentError.check("bring up the network") { agent_bring_up(Identity.interface) }
     }
 
     /// Reads what the random number device's driver had fetched before the machine was frozen, which all forks have.
@@ -75,7 +71,7 @@ struct Identity {
 
     /// Ends connections to the outside, where nobody knows of them any more: programs would wait for ever.
     static func resetConnections() throws(AgentError) {
-        try AgentError.check("reset connections to the outside") { agent_reset_connections(interface) }
+        try AgentError.check("reset connections to the outside") { agent_reset_connections(GuestNetwork.interface) }
     }
 
     /// Sets the wall clock, to nanoseconds since 1970.
@@ -93,9 +89,9 @@ struct Identity {
         let id = try root.contents(of: "/etc/machine-id", upTo: 64) ?? []
         var mac = [UInt8](repeating: 0, count: 6)
         try AgentError.check("read the hardware address") {
-            mac.withUnsafeMutableBufferPointer { agent_hardware_address(Identity.interface, $0.baseAddress) }
+            mac.withUnsafeMutableBufferPointer { agent_hardware_address(GuestNetwork.interface, $0.baseAddress) }
         }
-        let addresses = configuration.addresses.filter { agent_has_address(Identity.interface, $0) == 1 }
+        let addresses = configuration.addresses.filter { agent_has_address(GuestNetwork.interface, $0) == 1 }
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Confirmation(

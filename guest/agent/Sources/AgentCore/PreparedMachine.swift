@@ -1,3 +1,4 @@
+import AgentProtocol
 import CAgent
 import Glibc
 
@@ -37,6 +38,7 @@ struct PreparedMachine {
         controlGroups = try PreparedMachine.mountControlGroups()
         try PreparedMachine.setKernelParameters()
         try AgentError.check("bring up the loopback interface") { agent_bring_up("lo") }
+        try PreparedMachine.bringUpNetwork()
         disks = try BlockDevice.all()
         // A program is read in a few large pieces: an emulated device takes long for each, whatever its length.
         for disk in disks.values {
@@ -110,6 +112,36 @@ struct PreparedMachine {
         try KernelFile.set("\(top)/cgroup.subtree_control", to: controllers.joined(separator: " "))
         try AgentError.check("make the sandbox's control group") { mkdir("\(top)/sandbox", 0o755) }
         return ControlGroups(parent: try Descriptor.open("\(top)/sandbox", O_RDONLY | O_DIRECTORY))
+    }
+
+    /// Gives the network device its addresses and the way out, which are the same in all sandboxes.
+    private static func bringUpNetwork() throws(AgentError) {
+        let name = GuestNetwork.interface
+        let parameters = [
+            // Nobody else is there who could have an address or tell of routes.
+            ("ipv6/conf/\(name)/accept_dad", "0"), ("ipv6/conf/\(name)/accept_ra", "0"),
+            ("ipv6/conf/\(name)/router_solicitations", "0"),
+            // What listens on the loopback address only is reached through a published port.
+            ("ipv4/conf/\(name)/route_localnet", "1"),
+            // Without a carrier nothing can leave, and programs shall hear so at once.
+            ("ipv4/conf/\(name)/ignore_routes_with_linkdown", "1"),
+            ("ipv6/conf/\(name)/ignore_routes_with_linkdown", "1"),
+            // A segment is as long as the usual window.
+            ("ipv4/tcp_rmem", "4096 1048576 8388608"), ("ipv4/tcp_wmem", "4096 524288 8388608"),
+            ("ipv4/tcp_slow_start_after_idle", "0"),
+        ]
+        for (parameter, value) in parameters { try KernelFile.set("/proc/sys/net/\(parameter)", to: value) }
+        for address in GuestNetwork.addresses {
+            try AgentError.check("add the address \(address)") { agent_add_address(name, address) }
+        }
+        try AgentError.check("bring up the network") { agent_bring_up(name) }
+        for gateway in GuestNetwork.gateways {
+            try AgentError.check("add the gateway \(gateway)") {
+                GuestNetwork.gatewayHardwareAddress.withUnsafeBufferPointer {
+                    agent_add_gateway(name, gateway, $0.baseAddress)
+                }
+            }
+        }
     }
 
     private static func setKernelParameters() throws(AgentError) {

@@ -1,3 +1,4 @@
+import AgentProtocol
 import CAgent
 import Glibc
 
@@ -7,8 +8,8 @@ struct SystemFiles {
     struct File {
         let name: String
         let text: String
-        /// Whether the image's own, if it has one, goes before.
-        var yields = false
+        /// Whether it is the same in all sandboxes, and so on the fresh disk already.
+        var isCommon = false
     }
 
     /// Where programs look for what is mounted.
@@ -32,7 +33,10 @@ struct SystemFiles {
                     127.0.1.1\t\(hostName)
 
                     """),
-            File(name: "resolv.conf", text: "# This sandbox has no name server.\n", yields: true),
+            File(
+                name: "resolv.conf",
+                text: "# The gateway of this sandbox.\nnameserver \(GuestNetwork.gateways[0])\noptions edns0\n",
+                isCommon: true),
         ]
     }
 
@@ -40,7 +44,7 @@ struct SystemFiles {
     func write(in root: RootDirectory) throws(AgentError) {
         let present = try? root.open("/etc", O_PATH | O_DIRECTORY)
         let etc = if let present { present } else { try root.systemDirectory("etc") }
-        for file in files where !file.yields || !root.exists("/etc/\(file.name)") {
+        for file in files {
             try root.replaceFile(file.name, in: etc, with: file.text)
         }
         if !root.exists("/etc/mtab") { symlinkat(Self.mountTable, etc.number, "mtab") }
@@ -76,14 +80,7 @@ struct SystemFiles {
             guard status.st_mode & S_IFMT == S_IFDIR, !agent_has_attributes(theirs) else { return false }
             try FreshDisk.take(status, for: upper + "/etc")
         }
-        for file in files {
-            let path = "\(upper)/etc/\(file.name)"
-            if !file.yields {
-                try write(file, toUpper: upper)
-            } else if lstat("\(theirs)/\(file.name)", &status) == 0 {
-                try AgentError.check("remove \(path)") { unlink(path) }
-            }
-        }
+        for file in files where !file.isCommon { try write(file, toUpper: upper) }
         let table = upper + "/etc/mtab"
         if lstat(theirs + "/mtab", &status) == 0 { try AgentError.check("remove \(table)") { unlink(table) } }
         return true

@@ -1,18 +1,12 @@
 #define _GNU_SOURCE
 #include "agent_system.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <linux/if_addr.h>
 #include <linux/mount.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/random.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <net/if_arp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,137 +83,6 @@ int agent_readable_bytes(int descriptor) {
 
 ssize_t agent_move(int pipe, int target, size_t count) {
     return splice(pipe, NULL, target, NULL, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-}
-
-int agent_bring_up(const char *interface) {
-    struct ifreq request = {0};
-    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return -1;
-    strncpy(request.ifr_name, interface, sizeof request.ifr_name - 1);
-    int result = ioctl(descriptor, SIOCGIFFLAGS, &request);
-    if (result == 0) {
-        request.ifr_flags |= IFF_UP;
-        result = ioctl(descriptor, SIOCSIFFLAGS, &request);
-    }
-    int error = errno;
-    close(descriptor);
-    errno = error;
-    return result;
-}
-
-static int with_interface(const char *interface, unsigned long command, struct ifreq *request) {
-    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return -1;
-    strncpy(request->ifr_name, interface, sizeof request->ifr_name - 1);
-    int result = ioctl(descriptor, command, request);
-    int error = errno;
-    close(descriptor);
-    errno = error;
-    return result;
-}
-
-int agent_set_hardware_address(const char *interface, const uint8_t *address) {
-    struct ifreq request = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
-    memcpy(request.ifr_hwaddr.sa_data, address, 6);
-    return with_interface(interface, SIOCSIFHWADDR, &request);
-}
-
-int agent_hardware_address(const char *interface, uint8_t *address) {
-    struct ifreq request = {0};
-    int result = with_interface(interface, SIOCGIFHWADDR, &request);
-    if (result == 0) memcpy(address, request.ifr_hwaddr.sa_data, 6);
-    return result;
-}
-
-struct internet_address {
-    int family;
-    int prefix;
-    size_t length;
-    uint8_t bytes[16];
-};
-
-// Reads "a.b.c.d/n" or "x:y::z/n"; 0 or -1.
-static int parse_address(const char *text, struct internet_address *address) {
-    char copy[INET6_ADDRSTRLEN + 5];
-    const char *slash = strchr(text, '/');
-    errno = EINVAL;
-    if (slash == NULL || strlen(text) >= sizeof copy) return -1;
-    memcpy(copy, text, (size_t)(slash - text));
-    copy[slash - text] = 0;
-    address->family = strchr(copy, ':') ? AF_INET6 : AF_INET;
-    address->length = address->family == AF_INET ? 4 : 16;
-    char *end;
-    long prefix = strtol(slash + 1, &end, 10);
-    if (end == slash + 1 || *end != 0 || prefix < 0 || prefix > (long)address->length * 8) return -1;
-    address->prefix = (int)prefix;
-    if (inet_pton(address->family, copy, address->bytes) == 1) return 0;
-    errno = EINVAL;
-    return -1;
-}
-
-int agent_add_address(const char *interface, const char *text) {
-    struct internet_address address;
-    if (parse_address(text, &address) < 0) return -1;
-    unsigned index = if_nametoindex(interface);
-    if (index == 0) return -1;
-    struct {
-        struct nlmsghdr header;
-        struct ifaddrmsg message;
-        struct rtattr attribute;
-        uint8_t bytes[16];
-        struct rtattr local;
-        uint8_t local_bytes[16];
-    } request = {
-        .header = {.nlmsg_type = RTM_NEWADDR, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
-        // Nobody else has it on this network; waiting to find that out would delay every program that uses it.
-        .message = {(uint8_t)address.family, (uint8_t)address.prefix, IFA_F_NODAD, RT_SCOPE_UNIVERSE, index},
-    };
-    size_t used = NLMSG_LENGTH(sizeof request.message);
-    for (int type = IFA_ADDRESS; type <= IFA_LOCAL; type++) {
-        struct rtattr attribute = {(unsigned short)RTA_LENGTH(address.length), (unsigned short)type};
-        memcpy((char *)&request + used, &attribute, sizeof attribute);
-        memcpy((char *)&request + used + sizeof attribute, address.bytes, address.length);
-        used += RTA_LENGTH(address.length);
-    }
-    request.header.nlmsg_len = (uint32_t)used;
-    struct {
-        struct nlmsghdr header;
-        struct nlmsgerr error;
-        char rest[256];
-    } answer;
-    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (descriptor < 0) return -1;
-    int error = 0;
-    if (send(descriptor, &request, used, 0) < 0 || recv(descriptor, &answer, sizeof answer, 0) < 0) error = errno;
-    else if (answer.header.nlmsg_type != NLMSG_ERROR) error = EPROTO;
-    else error = -answer.error.error;
-    close(descriptor);
-    errno = error;
-    return error == 0 ? 0 : -1;
-}
-
-int agent_has_address(const char *interface, const char *text) {
-    struct internet_address address;
-    if (parse_address(text, &address) < 0) return -1;
-    struct ifaddrs *all;
-    if (getifaddrs(&all) < 0) return -1;
-    int found = 0;
-    for (struct ifaddrs *one = all; one; one = one->ifa_next) {
-        if (one->ifa_addr == NULL || one->ifa_netmask == NULL || one->ifa_addr->sa_family != address.family ||
-            strcmp(one->ifa_name, interface) != 0)
-            continue;
-        const uint8_t *bytes = address.family == AF_INET
-                                   ? (const uint8_t *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr
-                                   : (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
-        const uint8_t *mask = address.family == AF_INET
-                                  ? (const uint8_t *)&((struct sockaddr_in *)one->ifa_netmask)->sin_addr
-                                  : (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_netmask)->sin6_addr;
-        int prefix = 0;
-        for (size_t i = 0; i < address.length; i++) prefix += __builtin_popcount(mask[i]);
-        if (prefix == address.prefix && memcmp(bytes, address.bytes, address.length) == 0) found = 1;
-    }
-    freeifaddrs(all);
-    return found;
 }
 
 int agent_open_device_events(void) {

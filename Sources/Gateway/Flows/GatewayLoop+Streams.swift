@@ -1,0 +1,91 @@
+import Glibc
+import LinuxSystem
+import NetworkAddress
+import NetworkStack
+import SandboxState
+
+extension GatewayLoop {
+    /// The guest wants a connection. It gets one when there is one outside.
+    func streamRequested(_ id: ConnectionID, _ from: Endpoint, _ to: Endpoint) {
+        if isForged(from.address) {
+            stack.refuse(id, .silent, at: time)
+            return record(.deny, .egress, "tcp", to, rule: "forged source", detail: "from \(from)")
+        }
+        if to.port == NameService.port { return names.streamRequested(id, from) }
+        func refuse(_ rule: String, _ refusal: Refusal, _ detail: String? = nil) {
+            record(.deny, .egress, "tcp", to, rule: rule, name: judge.names(of: to.address).first, detail: detail)
+            stack.refuse(id, refusal, at: time)
+        }
+        let verdict = judge.egress(.tcp, to: to, isGateway: guest.isGateway(to.address))
+        if case .deny(let rule) = verdict { return refuse(rule, .reset) }
+        if let limit = connectionLimit() { return refuse("limit", .reset, limit) }
+        do {
+            let socket = try InternetSocket(.stream, isV4: to.address.isV4)
+            let flow = StreamFlow(
+                id, to: to, from: from, socket, names: judge.names(of: to.address), rule: verdict.rule,
+                check: verdict.requirement.map { HandshakeCheck($0, to, judge.names(of: to.address)) })
+            _ = try socket.connect(to: outside(to))
+            try flow.begin(in: self)
+            streams[id] = flow
+        } catch {
+            switch error.number {
+            // No fault of what is outside.
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM: refuse("limit", .reset, error.description)
+            default: stack.refuse(id, Refusal(error.number), at: time)
+            }
+        }
+    }
+
+    /// What the host connects to for what the guest has named.
+    func outside(_ endpoint: Endpoint) -> Endpoint {
+        guest.isGateway(endpoint.address)
+            ? Endpoint(GuestAddresses.loopback(like: endpoint.address), endpoint.port) : endpoint
+    }
+
+    /// Whether the guest may not send from this address: its loopback address only answers.
+    func isForged(_ address: IPAddress) -> Bool { address != guest.guest && address != guest.guestV6 }
+
+    /// Counts a new connection or flow.
+    /// - Returns: why there can be none; `nil` when there can.
+    func connectionLimit() -> String? {
+        guard streams.count + datagrams.count + echoes.count < limits.connections else {
+            return "it has \(limits.connections) connections"
+        }
+        guard connectionBucket?.take(1, at: now) != false else { return "too many new connections in a second" }
+        return nil
+    }
+
+    /// Ends a connection that the guest is to end, when it does not.
+    func abortLater(_ id: ConnectionID) {
+        wait(until: now + LateAbort.patience, LateAbort(id))
+    }
+
+    /// Ends what the policy does not allow any more.
+    func judgeAgain() {
+        for stream in Array(streams.values) { stream.judgeAgain(in: self) }
+        for flow in Array(datagrams.values) {
+            let verdict = judge.egress(.udp, to: flow.key.remote, isGateway: guest.isGateway(flow.key.remote.address))
+            guard case .deny(let rule) = verdict else { continue }
+            record(
+                .deny, .egress, "udp", flow.key.remote, rule: rule, name: flow.names.first,
+                detail: "the policy has changed")
+            flow.close(in: self)
+        }
+        for flow in Array(echoes.values) where judge.echo(to: flow.key.remote).isDenied { flow.close(in: self) }
+    }
+}
+
+/// Ends a connection after some time.
+private final class LateAbort: TimeHandler {
+    /// How long the guest may take, in nanoseconds.
+    static let patience: UInt64 = 5_000_000_000
+
+    private let connection: ConnectionID
+
+    init(_ connection: ConnectionID) { self.connection = connection }
+
+    func timeHasCome(in loop: GatewayLoop) -> UInt64? {
+        loop.stack.abort(connection, at: loop.time)
+        return nil
+    }
+}

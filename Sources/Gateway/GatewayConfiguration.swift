@@ -1,0 +1,43 @@
+import NetworkAddress
+import NetworkPolicy
+import NetworkStack
+import SandboxState
+
+/// What a gateway is told when it begins.
+public struct GatewayConfiguration: Sendable {
+    /// The sandbox's id, for events.
+    public var sandbox: String
+    /// The addresses on the link.
+    public var addresses: GuestAddresses
+    /// The guest's hardware address: 6 bytes.
+    public var guestMAC: [UInt8]
+    /// What may pass.
+    public var policy: NetworkPolicy
+    /// Who is asked for names; `nil` for the servers that the host itself asks.
+    public var nameServers: [Endpoint]?
+    /// How much may pass.
+    public var limits = NetworkLimits()
+    /// Ports of the host that lead to the guest.
+    public var ports: [PublishedPort] = []
+
+    /// A gateway for one sandbox.
+    public init(sandbox: String, addresses: GuestAddresses, guestMAC: [UInt8], policy: NetworkPolicy) {
+        self.sandbox = sandbox
+        self.addresses = addresses
+        self.guestMAC = guestMAC
+        self.policy = policy
+    }
+
+    /// What the stack is told. The guest's loopback address answers what was sent to it.
+    var stack: StackConfiguration {
+        var generator = SystemRandomNumberGenerator()
+        var stack = StackConfiguration(
+            gatewayMAC: MACAddress(bytes: addresses.gatewayMAC) ?? MACAddress(0),
+            guestMAC: MACAddress(bytes: guestMAC) ?? MACAddress(0),
+            guestAddresses: [addresses.guest, addresses.guestV6, GuestAddresses.loopback(like: addresses.guest)],
+            gatewayAddresses: [addresses.gateway, addresses.gatewayV6],
+            seed: (generator.next(), generator.next()))
+        stack.limits.connections = min(max(limits.connections, 1), 10_000)
+        return stack
+    }
+}

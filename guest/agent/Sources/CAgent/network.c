@@ -1,0 +1,180 @@
+#define _GNU_SOURCE
+#include "agent_system.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <linux/if_addr.h>
+#include <linux/neighbour.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int with_interface(const char *interface, unsigned long command, struct ifreq *request) {
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -1;
+    strncpy(request->ifr_name, interface, sizeof request->ifr_name - 1);
+    int result = ioctl(descriptor, command, request);
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return result;
+}
+
+int agent_bring_up(const char *interface) {
+    struct ifreq request = {0};
+    if (with_interface(interface, SIOCGIFFLAGS, &request) < 0) return -1;
+    request.ifr_flags |= IFF_UP;
+    return with_interface(interface, SIOCSIFFLAGS, &request);
+}
+
+int agent_set_hardware_address(const char *interface, const uint8_t *address) {
+    struct ifreq request = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+    memcpy(request.ifr_hwaddr.sa_data, address, 6);
+    return with_interface(interface, SIOCSIFHWADDR, &request);
+}
+
+int agent_hardware_address(const char *interface, uint8_t *address) {
+    struct ifreq request = {0};
+    int result = with_interface(interface, SIOCGIFHWADDR, &request);
+    if (result == 0) memcpy(address, request.ifr_hwaddr.sa_data, 6);
+    return result;
+}
+
+struct internet_address {
+    int family;
+    int prefix;
+    size_t length;
+    uint8_t bytes[16];
+};
+
+// Reads "a.b.c.d/n" or "x:y::z/n"; 0 or -1.
+static int parse_address(const char *text, struct internet_address *address) {
+    char copy[INET6_ADDRSTRLEN + 5];
+    const char *slash = strchr(text, '/');
+    errno = EINVAL;
+    if (slash == NULL || strlen(text) >= sizeof copy) return -1;
+    memcpy(copy, text, (size_t)(slash - text));
+    copy[slash - text] = 0;
+    address->family = strchr(copy, ':') ? AF_INET6 : AF_INET;
+    address->length = address->family == AF_INET ? 4 : 16;
+    char *end;
+    long prefix = strtol(slash + 1, &end, 10);
+    if (end == slash + 1 || *end != 0 || prefix < 0 || prefix > (long)address->length * 8) return -1;
+    address->prefix = (int)prefix;
+    if (inet_pton(address->family, copy, address->bytes) == 1) return 0;
+    errno = EINVAL;
+    return -1;
+}
+
+// An order to the kernel's tables of addresses, routes and neighbours.
+struct order {
+    struct nlmsghdr header;
+    union {
+        struct ifaddrmsg address;
+        struct rtmsg route;
+        struct ndmsg neighbour;
+    } body;
+    char attributes[128];
+};
+
+static void add_attribute(struct order *order, unsigned short type, const void *value, size_t length) {
+    struct rtattr attribute = {(unsigned short)RTA_LENGTH(length), type};
+    char *end = (char *)order + NLMSG_ALIGN(order->header.nlmsg_len);
+    memcpy(end, &attribute, sizeof attribute);
+    memcpy(end + RTA_LENGTH(0), value, length);
+    order->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(order->header.nlmsg_len) + RTA_ALIGN(attribute.rta_len));
+}
+
+static int obey(struct order *order, unsigned short flags) {
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr error;
+        char rest[256];
+    } answer;
+    order->header.nlmsg_flags = (unsigned short)(NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | flags);
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (descriptor < 0) return -1;
+    int error = 0;
+    if (send(descriptor, order, order->header.nlmsg_len, 0) < 0 || recv(descriptor, &answer, sizeof answer, 0) < 0)
+        error = errno;
+    else if (answer.header.nlmsg_type != NLMSG_ERROR) error = EPROTO;
+    else error = -answer.error.error;
+    close(descriptor);
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
+int agent_add_address(const char *interface, const char *text) {
+    struct internet_address address;
+    if (parse_address(text, &address) < 0) return -1;
+    unsigned index = if_nametoindex(interface);
+    if (index == 0) return -1;
+    struct order order = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof order.body.address), .nlmsg_type = RTM_NEWADDR},
+        // Nobody else has it on this network; waiting to find that out would delay every program that uses it.
+        .body.address = {(uint8_t)address.family, (uint8_t)address.prefix, IFA_F_NODAD, RT_SCOPE_UNIVERSE, index},
+    };
+    add_attribute(&order, IFA_ADDRESS, address.bytes, address.length);
+    add_attribute(&order, IFA_LOCAL, address.bytes, address.length);
+    return obey(&order, NLM_F_EXCL);
+}
+
+int agent_add_gateway(const char *interface, const char *text, const uint8_t *hardware_address) {
+    struct internet_address gateway = {.family = strchr(text, ':') ? AF_INET6 : AF_INET};
+    gateway.length = gateway.family == AF_INET ? 4 : 16;
+    errno = EINVAL;
+    if (inet_pton(gateway.family, text, gateway.bytes) != 1) return -1;
+    unsigned index = if_nametoindex(interface);
+    if (index == 0) return -1;
+    struct order neighbour = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof neighbour.body.neighbour), .nlmsg_type = RTM_NEWNEIGH},
+        .body.neighbour = {
+            .ndm_family = (uint8_t)gateway.family, .ndm_ifindex = (int)index, .ndm_state = NUD_PERMANENT,
+        },
+    };
+    add_attribute(&neighbour, NDA_DST, gateway.bytes, gateway.length);
+    add_attribute(&neighbour, NDA_LLADDR, hardware_address, 6);
+    if (obey(&neighbour, NLM_F_REPLACE) < 0) return -1;
+    struct order route = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof route.body.route), .nlmsg_type = RTM_NEWROUTE},
+        .body.route = {
+            .rtm_family = (uint8_t)gateway.family, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
+            .rtm_scope = RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST,
+        },
+    };
+    add_attribute(&route, RTA_GATEWAY, gateway.bytes, gateway.length);
+    add_attribute(&route, RTA_OIF, &index, sizeof index);
+    return obey(&route, NLM_F_REPLACE);
+}
+
+int agent_has_address(const char *interface, const char *text) {
+    struct internet_address address;
+    if (parse_address(text, &address) < 0) return -1;
+    struct ifaddrs *all;
+    if (getifaddrs(&all) < 0) return -1;
+    int found = 0;
+    for (struct ifaddrs *one = all; one; one = one->ifa_next) {
+        if (one->ifa_addr == NULL || one->ifa_netmask == NULL || one->ifa_addr->sa_family != address.family ||
+            strcmp(one->ifa_name, interface) != 0)
+            continue;
+        const uint8_t *bytes = address.family == AF_INET
+                                   ? (const uint8_t *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr
+                                   : (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
+        const uint8_t *mask = address.family == AF_INET
+                                  ? (const uint8_t *)&((struct sockaddr_in *)one->ifa_netmask)->sin_addr
+                                  : (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_netmask)->sin6_addr;
+        int prefix = 0;
+        for (size_t i = 0; i < address.length; i++) prefix += __builtin_popcount(mask[i]);
+        if (prefix == address.prefix && memcmp(bytes, address.bytes, address.length) == 0) found = 1;
+    }
+    freeifaddrs(all);
+    return found;
+}
