@@ -23,6 +23,7 @@ let package = Package(
         .library(name: "CLinux", targets: ["CLinux"]),
         .library(name: "Compression", targets: ["Compression"]),
         .library(name: "Control", targets: ["Control"]),
+        .library(name: "DNSMessage", targets: ["DNSMessage"]),
         .library(name: "DiskImage", targets: ["DiskImage"]),
         .library(name: "ForeignText", targets: ["ForeignText"]),
         .library(name: "FrozenMachine", targets: ["FrozenMachine", "Template"]),
@@ -30,9 +31,11 @@ let package = Package(
         .library(name: "ImageStore", targets: ["ImageStore"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "NetworkStack", targets: ["NetworkAddress", "NetworkStack"]),
+        .library(name: "NetworkPolicy", targets: ["NetworkAddress", "NetworkPolicy"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
         .library(name: "Sandpiper", targets: ["Sandpiper"]),
+        .library(name: "TrafficInspection", targets: ["TrafficInspection"]),
     ],
     dependencies: [
         .package(path: "protocol"),
@@ -71,6 +74,9 @@ let package = Package(
             name: "GuestFiles",
             dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
             swiftSettings: strict),
+        .target(name: "NetworkPolicy", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        .target(name: "DNSMessage", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        .target(name: "TrafficInspection", dependencies: ["NetworkAddress"], swiftSettings: strict),
         // Floor 2
         .target(
             name: "Control", dependencies: ["NetworkPolicy", "SandboxState", agentProtocol], swiftSettings: strict),
@@ -174,6 +180,12 @@ let package = Package(
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .testTarget(name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack"], swiftSettings: strict),
+        .testTarget(
+            name: "NetworkPolicyTests", dependencies: ["NetworkAddress", "NetworkPolicy"], swiftSettings: strict),
+        .testTarget(name: "DNSMessageTests", dependencies: ["DNSMessage", "NetworkAddress"], swiftSettings: strict),
+        .testTarget(
+            name: "TrafficInspectionTests", dependencies: ["NetworkAddress", "TrafficInspection"],
+            swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
             name: "CheckpointTests", dependencies: ["CCheckpoint", "Checkpoint", "LinuxSystem"], swiftSettings: strict),
