@@ -22,9 +22,9 @@ public final class Gateway: Sendable {
         _ link: Descriptor, _ configuration: GatewayConfiguration, tell: @escaping @Sendable (NetworkEvent) -> Void
     ) async throws -> Gateway {
         let gateway: Gateway
-        do { gateway = Gateway(try CommandQueue()) } catch { throw GatewayError.start(error) }
+        do throws(SystemError) { gateway = Gateway(try CommandQueue()) } catch { throw GatewayError.start(error) }
         try await withCheckedThrowingContinuation { (started: CheckedContinuation<Void, any Error>) in
-            do {
+            do throws(SystemError) {
                 try DedicatedThread.start { gateway.run(link, configuration, tell, started) }
             } catch {
                 started.resume(throwing: GatewayError.start(error))

@@ -32,12 +32,19 @@ public struct GatewayConfiguration: Sendable {
     var stack: StackConfiguration {
         var generator = SystemRandomNumberGenerator()
         var stack = StackConfiguration(
-            gatewayMAC: MACAddress(bytes: addresses.gatewayMAC) ?? MACAddress(0),
-            guestMAC: MACAddress(bytes: guestMAC) ?? MACAddress(0),
+            gatewayMAC: MACAddress(addresses.gatewayMAC),
+            guestMAC: MACAddress(guestMAC),
             guestAddresses: [addresses.guest, addresses.guestV6, GuestAddresses.loopback(like: addresses.guest)],
             gatewayAddresses: [addresses.gateway, addresses.gatewayV6],
             seed: (generator.next(), generator.next()))
         stack.limits.connections = min(max(limits.connections, 1), 10_000)
         return stack
+    }
+}
+
+extension MACAddress {
+    /// The address of six bytes in the order they are sent; zero in place of those that lack.
+    fileprivate init(_ bytes: [UInt8]) {
+        self.init(bytes.prefix(6).reduce(0) { $0 << 8 | UInt64($1) })
     }
 }

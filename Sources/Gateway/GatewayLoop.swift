@@ -109,7 +109,7 @@ final class GatewayLoop {
             clock: { clock.now })
         recorder = EventRecorder(configuration.sandbox, tell)
         limits = configuration.limits
-        connectionBucket = limits.connectionBucket
+        connectionBucket = limits.connectionsPerSecond.map { TokenBucket(rate: $0, burst: $0) }
         egress = RateLimit(limits.egress)
         ingress = RateLimit(limits.ingress)
         self.commands = commands

@@ -20,6 +20,8 @@ extension NetworkPolicy {
         case applicationWithoutTCP(Application)
         case applicationOfIngress
         case nameOfIngress(Target)
+        case noNetwork(String)
+        case tooManyRules
 
         /// One line.
         public var description: String {
@@ -46,6 +48,8 @@ extension NetworkPolicy {
             case .nameOfIngress(let target):
                 "'\(target)' is a name, and who comes from outside has none: after 'ingress:' write an address, a range "
                     + "or a group"
+            case .noNetwork(let text): "'\(text)' is no network: write none, public or all"
+            case .tooManyRules: "a policy has at most \(NetworkPolicy.maximumRules) rules"
             }
         }
 

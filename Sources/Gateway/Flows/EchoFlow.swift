@@ -13,7 +13,7 @@ final class EchoFlow: DescriptorHandler, TimeHandler {
         let identifier: UInt16
     }
 
-    private let key: Key
+    let key: Key
     private var socket: InternetSocket
     private var token: UInt64 = 0
     private var lastUsed: UInt64

@@ -19,7 +19,7 @@ extension GatewayLoop {
             let kind = datagram.destination == .broadcast ? "broadcast" : "multicast"
             return record(.deny, .egress, "udp", datagram.to, rule: kind)
         }
-        if datagram.to.port == NameService.port { return names.datagramReceived(datagram) }
+        if datagram.to.port == NameService.port { return names.datagramReceived(datagram, in: self) }
         let key = DatagramFlow.Key(guest: datagram.from, remote: datagram.to)
         if let flow = datagrams[key] { return flow.send(datagram, in: self) }
         func refuse(_ rule: String, _ refusal: Refusal, _ detail: String? = nil) {
@@ -27,7 +27,7 @@ extension GatewayLoop {
             record(.deny, .egress, "udp", datagram.to, rule: rule, name: name, detail: detail)
             stack.refuse(datagram, refusal, at: time)
         }
-        let verdict = judge.egress(.udp, to: datagram.to, isGateway: guest.isGateway(datagram.to.address))
+        let verdict = judge.egress(.udp, to: datagram.to)
         if case .deny(let rule) = verdict { return refuse(rule, .prohibited) }
         if let limit = connectionLimit() { return refuse("limit", .prohibited, limit) }
         do {

@@ -11,19 +11,19 @@ extension GatewayLoop {
             stack.refuse(id, .silent, at: time)
             return record(.deny, .egress, "tcp", to, rule: "forged source", detail: "from \(from)")
         }
-        if to.port == NameService.port { return names.streamRequested(id, from) }
+        if to.port == NameService.port { return names.streamRequested(id, in: self) }
         func refuse(_ rule: String, _ refusal: Refusal, _ detail: String? = nil) {
             record(.deny, .egress, "tcp", to, rule: rule, name: judge.names(of: to.address).first, detail: detail)
             stack.refuse(id, refusal, at: time)
         }
-        let verdict = judge.egress(.tcp, to: to, isGateway: guest.isGateway(to.address))
+        let verdict = judge.egress(.tcp, to: to)
         if case .deny(let rule) = verdict { return refuse(rule, .reset) }
         if let limit = connectionLimit() { return refuse("limit", .reset, limit) }
         do {
             let socket = try InternetSocket(.stream, isV4: to.address.isV4)
             let flow = StreamFlow(
                 id, to: to, from: from, socket, names: judge.names(of: to.address), rule: verdict.rule,
-                check: verdict.requirement.map { HandshakeCheck($0, to, judge.names(of: to.address)) })
+                check: HandshakeCheck(verdict))
             _ = try socket.connect(to: outside(to))
             try flow.begin(in: self)
             streams[id] = flow
@@ -64,7 +64,7 @@ extension GatewayLoop {
     func judgeAgain() {
         for stream in Array(streams.values) { stream.judgeAgain(in: self) }
         for flow in Array(datagrams.values) {
-            let verdict = judge.egress(.udp, to: flow.key.remote, isGateway: guest.isGateway(flow.key.remote.address))
+            let verdict = judge.egress(.udp, to: flow.key.remote)
             guard case .deny(let rule) = verdict else { continue }
             record(
                 .deny, .egress, "udp", flow.key.remote, rule: rule, name: flow.names.first,

@@ -1,12 +1,13 @@
 import Glibc
 import LinuxSystem
 import NetworkAddress
+import NetworkPolicy
 import NetworkStack
 import SandboxState
 
 /// A TCP connection of the guest's, and the socket that carries it outside. Bytes go from one to the other as long as
 /// each takes them; what one does not take holds up the other.
-final class StreamFlow: StreamHandler, DescriptorHandler {
+final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     /// How far it has come.
     private enum Phase {
         /// The socket is on its way to the other side.
@@ -30,8 +31,8 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
     let guestPort: UInt16
     /// The names under which the guest knows the address.
     let names: [DomainName]
-    /// What the handshake said.
-    private(set) var claimed: DomainName?
+    /// What the handshake said, where it was looked at.
+    private var claim: NetworkPolicy.Claim?
     /// The rule that let it pass.
     private(set) var rule: String
 
@@ -118,10 +119,18 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
         guard phase == .greeting else { return }
         phase = .open
         (mayRead, mayWrite) = (true, true)
+        if check != nil { loop.wait(until: loop.now + HandshakeCheck.patience, self) }
         if loop.judge.policy.recordsAllowed {
             loop.record(.allow, direction, "tcp", remote, port: eventPort, rule: rule, name: names.first)
         }
         work(in: loop)
+    }
+
+    /// What decides should have come by now.
+    func timeHasCome(in loop: GatewayLoop) -> UInt64? {
+        guard phase == .open, let check, check.isUndecided else { return nil }
+        if let refusal = check.end(by: loop.judge) { refuse(refusal, in: loop) } else { work(in: loop) }
+        return nil
     }
 
     func finished(in loop: GatewayLoop) {
@@ -146,7 +155,9 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
 
     func work(in loop: GatewayLoop) {
         guard phase == .open else { return }
-        let isDone = moveOut(loop) && moveIn(loop)
+        var isDone = moveIn(loop)
+        // What the server has said may let more of what the client says pass.
+        isDone = moveOut(loop) && isDone
         guard phase == .open else { return }
         if guestEnded, outsideEnded { return complete(in: loop) }
         if !isDone, !isWaitingForTurn {
@@ -170,7 +181,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
         guard phase == .open, guestFinished, !guestEnded, loop.stack.readableCount(connection) == 0 else { return true }
         if let check, !check.isEmpty {
             // What was held back was not enough to be judged.
-            if let refusal = check.end(loop.judge) { refuse(refusal, in: loop) }
+            if let refusal = check.end(by: loop.judge) { refuse(refusal, in: loop) }
             return true
         }
         guestEnded = true
@@ -195,13 +206,13 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
     private func sendChecked(_ loop: GatewayLoop) -> Int {
         guard let check else { return 0 }
         var moved = 0
-        if check.wantsMore {
+        if check.wantsMore || !check.hasCleared {
             moved = loop.stack.read(connection, at: loop.time) { check.hold($0) }
-            if moved > 0, let refusal = check.judge(loop.judge) {
+            if let refusal = check.judge(by: loop.judge) {
                 refuse(refusal, in: loop)
                 return 0
             }
-            claimed = check.claimed ?? claimed
+            claim = check.claim ?? claim
             rule = check.rule ?? rule
         }
         if mayWrite, check.hasCleared {
@@ -230,7 +241,10 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
             var failure: Int32 = 0
             let count = loop.stack.write(connection, at: loop.time) { buffer in
                 let count = socket.read(into: buffer)
-                if count > 0 { return count }
+                if count > 0 {
+                    check?.serverSaid(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                    return count
+                }
                 if count == 0 {
                     outsideEnded = true
                 } else if errno == EAGAIN {
@@ -275,7 +289,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
     private func refuse(_ refusal: HandshakeRefusal, in loop: GatewayLoop) {
         loop.record(
             .deny, direction, "tcp", remote, port: eventPort, rule: refusal.rule, name: refusal.name ?? names.first,
-            detail: refusal.reason)
+            detail: refusal.detail)
         guard let page = refusal.page, bytesIn == 0 else { return abort(in: loop) }
         // The guest reads why before its connection ends; nothing was said to the outside.
         loop.streams[connection] = nil
@@ -300,14 +314,27 @@ final class StreamFlow: StreamHandler, DescriptorHandler {
         socket.close()
         if wasOpen, loop.judge.policy.recordsAllowed {
             loop.recordEnd(
-                direction, "tcp", remote, port: eventPort, rule: rule, name: claimed ?? names.first, bytesOut, bytesIn)
+                direction, "tcp", remote, port: eventPort, rule: rule, name: claim?.name ?? names.first, bytesOut, bytesIn)
         }
     }
 
     func judgeAgain(in loop: GatewayLoop) {
-        guard let rule = loop.judge.refusal(of: self) else { return }
+        let verdict =
+            direction == .egress
+            ? loop.judge.egress(.tcp, to: remote) : loop.judge.ingress(.tcp, from: remote, port: guestPort)
+        let rule: String
+        switch verdict {
+        case .allow: return
+        case .deny(let why): rule = why
+        case .inspect(let connection, let inspection):
+            // What it said, or has not said yet, is judged by the new policy.
+            if let check { return check.renew(connection, inspection) }
+            let ruling = claim.map { loop.judge.claim($0, by: connection) } ?? inspection.otherwise
+            guard ruling.action == .deny else { return }
+            rule = ruling.told
+        }
         loop.record(
-            .deny, direction, "tcp", remote, port: eventPort, rule: rule, name: claimed ?? names.first,
+            .deny, direction, "tcp", remote, port: eventPort, rule: rule, name: claim?.name ?? names.first,
             detail: "the policy has changed")
         abort(in: loop)
     }

@@ -59,13 +59,21 @@ struct Judge {
         }
     }
 
+    /// Judges what the guest wants to ping.
+    func echo(to address: IPAddress) -> Verdict { egress(.icmp, to: Endpoint(address, 0)) }
+
+    /// Whether an address is none of the internet.
+    func isSpecial(_ address: IPAddress) -> Bool {
+        NetworkPolicy.public.decide(answer: address, for: .root, in: surroundings).action == .deny
+    }
+
     /// Judges who wants to reach a port of the guest's.
     func ingress(_ transport: NetworkPolicy.Transport, from endpoint: Endpoint, port: UInt16) -> Verdict {
         let connection = NetworkPolicy.Connection(.ingress, transport, endpoint.address, port: port)
         return switch policy.decide(connection, in: surroundings) {
         case .allow(let ruling): .allow(ruling.told)
         case .deny(let ruling): .deny(ruling.told)
-        case .inspect(_, let inspection): inspection.otherwise.action == .allow ? .allow("") : .deny("")
+        case .inspect(let inspection): inspection.otherwise.action == .allow ? .allow("") : .deny("")
         }
     }
 

@@ -68,7 +68,7 @@ final class FrameLink: FrameOutput {
             makeRoom()
             let count = recv(
                 socket.rawValue, incoming.baseAddress.map { $0 + readTo }, Self.capacity - readTo,
-                Int32(MSG_DONTWAIT.rawValue))
+                Int32(MSG_DONTWAIT))
             if count == 0 { throw .ended }
             if count < 0 {
                 if errno == EINTR { continue }
@@ -138,7 +138,7 @@ final class FrameLink: FrameOutput {
         while writeFrom < writeTo, mayWrite {
             let count = send(
                 socket.rawValue, outgoing.baseAddress.map { $0 + writeFrom }, writeTo - writeFrom,
-                Int32(MSG_DONTWAIT.rawValue | MSG_NOSIGNAL.rawValue))
+                Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
             if count > 0 {
                 writeFrom += count
             } else if errno != EINTR {

@@ -98,13 +98,13 @@ struct InternetSocket {
             return linux_internet_send(number, bytes.baseAddress, bytes.count, &address)
         }
         return Glibc.send(
-            number, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT.rawValue | MSG_NOSIGNAL.rawValue))
+            number, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
     }
 
     /// Reads from a stream, or the next datagram: how many bytes, 0 at the end, or -1 with errno.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         while true {
-            let count = recv(number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
             if count >= 0 || errno != EINTR { return count }
         }
     }

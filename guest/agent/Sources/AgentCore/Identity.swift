@@ -51,6 +51,7 @@ struct Identity {
         try AgentError.check("set the hardware address") {
             configuration.mac.withUnsafeBufferPointer { agent_set_hardware_address(GuestNetwork.interface, $0.baseAddress) }
         }
+        try PreparedMachine.addGateways()
         for address in configuration.addresses where agent_has_address(GuestNetwork.interface, address) != 1 {
             try AgentError.check("add the address \(address)") { agent_add_address(GuestNetwork.interface, address) }
         }

@@ -135,10 +135,15 @@ struct PreparedMachine {
             try AgentError.check("add the address \(address)") { agent_add_address(name, address) }
         }
         try AgentError.check("bring up the network") { agent_bring_up(name) }
+        try addGateways()
+    }
+
+    /// Sends all that leaves to the gateway. A change of the hardware address makes the kernel forget where that is.
+    static func addGateways() throws(AgentError) {
         for gateway in GuestNetwork.gateways {
             try AgentError.check("add the gateway \(gateway)") {
                 GuestNetwork.gatewayHardwareAddress.withUnsafeBufferPointer {
-                    agent_add_gateway(name, gateway, $0.baseAddress)
+                    agent_add_gateway(GuestNetwork.interface, gateway, $0.baseAddress)
                 }
             }
         }
