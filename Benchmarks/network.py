@@ -29,19 +29,19 @@ STREAM_PORT, TALK_PORT = 5201, 7001
 PUBLISHED = {USER: 21000, PASST: 22000, OURS: 23000}
 
 
-def _stream(result):
-    """Bytes per second that iperf3 tells its receiver got."""
-    # A peer may have stalled from the first moment on.
-    return max(json.loads(result)["end"]["sum_received"]["bits_per_second"] / 8, 1)
-
-
-def _patiently(run, *command):
-    """Runs a client of iperf3, whose server takes one at a time and may not be done with the last."""
-    for _ in range(4):
-        with contextlib.suppress(Failure):
-            return run(*command)
+def _stream(run, *command):
+    """Bytes per second that iperf3 tells its receiver got. Its server takes one at a time and may not be done yet."""
+    for _ in range(5):
+        try:
+            end = json.loads(run(*command))["end"]
+            # A peer may have stalled from the first moment on.
+            return max(end["sum_received"]["bits_per_second"] / 8, 1)
+        except Failure as failure:
+            reason = failure
+        except KeyError:
+            reason = Failure(f"{' '.join(command)}: no result")
         time.sleep(0.5)
-    return run(*command)
+    raise reason
 
 
 def _processor_seconds(process):
@@ -79,7 +79,7 @@ class Contender:
                 ("published-in", self.outside, ["--client", "127.0.0.1", "--port", str(self.stream_port)]),
                 ("published-out", self.outside, ["--client", "127.0.0.1", "--port", str(self.stream_port), "--reverse"])):
             before = [_processor_seconds(process) for process in (self.engine, *self.carriers)]
-            speed = _stream(_patiently(run, *stream, *options))
+            speed = _stream(run, *stream, *options)
             engine, *carriers = (_processor_seconds(process) - was
                                  for process, was in zip((self.engine, *self.carriers), before))
             moved = speed * (int(seconds) + 1)

@@ -71,6 +71,14 @@ class Namespaces:
             raise RuntimeError(f"{' '.join(command)} made no namespace")
         return process.pid
 
+    def batch_host(self, lines):
+        """Does what lines of `ip -batch` say, on the host."""
+        self._batch(self._host, *lines)
+
+    def batch_outside(self, lines):
+        """The same outside."""
+        self._batch(self._outside, *lines)
+
     def _batch(self, namespace, *lines):
         run([*self._enter(namespace, "user", "net"), "ip", "-batch", "-"], text_input="\n".join(lines) + "\n")
 
