@@ -96,16 +96,24 @@ class Contender:
         return figures
 
 
-def _passt(start, ports):
-    """Starts passt; its process and the descriptor that QEMU shall have."""
-    machine, passt = socket.socketpair()
+def _passt(start, ports, folder):
+    """Starts passt as its manual has it; its process and the descriptor that QEMU shall have."""
+    path = os.path.join(folder, "passt")
     forwards = ",".join(f"{outer}:{inner}" for outer, inner in ports.items())
-    command = ["passt", "--foreground", "--quiet", "--fd", str(passt.fileno()), "--ipv4-only", "--interface", "host0",
+    # On a socket of its own making passt sets the buffers as it wants them; those of a pair are too small for it.
+    as_root = ["--runas", "0"] if os.geteuid() == 0 else []
+    command = ["passt", "--foreground", "--quiet", "--socket", path, *as_root, "--ipv4-only", "--interface", "host0",
                "--address", ADDRESSES[0].split("/")[0], "--netmask", "24", "--gateway", ADDRESSES[1], "--no-map-gw",
                "--tcp-ports", forwards]
-    process = start(command, pass_fds=[passt.fileno()], stderr=subprocess.DEVNULL)
-    passt.close()
-    return process, machine
+    process = start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    machine = socket.socket(socket.AF_UNIX)
+    for _ in range(100):
+        try:
+            machine.connect(path)
+            return process, machine
+        except OSError:
+            time.sleep(0.05)
+    raise Failure("passt did not start")
 
 
 @contextlib.contextmanager
@@ -139,7 +147,7 @@ def contenders(setting, names, executables):
                 options = [f"user,id=network,ipv6=off{forwards}"]
                 device = "virtio-net-device,netdev=network"
             else:
-                process, descriptor = _passt(start, ports)
+                process, descriptor = _passt(start, ports, folder)
                 carriers, descriptors = [process.pid], [descriptor.fileno()]
                 stack.callback(descriptor.close)
                 options = [f"stream,id=network,server=off,addr.type=fd,addr.str={descriptor.fileno()}"]

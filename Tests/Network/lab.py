@@ -126,7 +126,7 @@ class Lab:
                   f"mount --bind {self.folder}/resolv.conf $(readlink -f /etc/resolv.conf) && exec \"$@\"", "sh"]
         self.networks.start(prefix, ["tinyproxy", "-d", "-c", configuration], stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL)
-        self.networks.start(prefix, ["microsocks", "-q", "-i", addresses.PROXY[0], "-p", "1080"], stdout=subprocess.DEVNULL,
+        self.networks.start(prefix, ["microsocks", "-i", addresses.PROXY[0], "-p", "1080"], stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL)
 
     def _wait_for_web(self):

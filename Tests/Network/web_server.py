@@ -13,6 +13,7 @@ NAMES = ("www.example.com", "api.example.com", "other.example.com", "away.exampl
 MIRRORS = ("mirror.example.com", "pypi.example.com", "git.example.com")
 
 _CONFIGURATION = """
+user root root;
 daemon off;
 master_process off;
 worker_rlimit_nofile 8192;
