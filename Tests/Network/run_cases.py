@@ -1,0 +1,338 @@
+#!/usr/bin/env python3
+"""Runs a file of cases: one lab, one sandbox, and in it what the cases try, beside what is expected of each.
+
+    run_cases.py --executables FOLDER --home FOLDER cases/FILE.json
+    run_cases.py --bare cases/FILE.json      without a sandbox, straight on the lab's host: whether the lab is as expected
+    run_cases.py --count cases/*.json        how many cases there are
+
+A line of JSON for each case: case, ok, and of one that failed what was expected and seen. A file has `title`, `network`
+(options, or a policy), perhaps `options` for the sandbox and `lab` for the lab, and `cases`. A case is a step or has `steps`.
+Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of the name server), `wait`
+(seconds), `host` and `outside` (command). A step is tried in the sandbox, or with `on` on the `host`, `outside`, or in an
+`other` sandbox whose network is the file's `other`.
+
+What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look; `reply`,
+text that the answer holds, or with `not_reply` does not; `within` seconds. A refusal by policy has to be in the sandbox's
+log: `event` are the fields that it has, `false` for none. What was refused must not have reached the servers.
+"""
+
+import argparse
+import contextlib
+import ipaddress
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from product import LAB_IN_GUEST, Failure, Product  # noqa: E402
+
+# How a refusal by policy may look from inside. Which it is, is for the gateway to say: only that it is told at once matters.
+DENIED = {"tcp": ("refused", "unreachable", "prohibited", "reset"), "udp": ("refused", "unreachable", "prohibited"),
+          "dns": ("refused",), "ping": ("prohibited", "unreachable"), "tls": ("reset", "closed", "refused", "unreachable"),
+          "http": ("403", "reset", "closed", "refused", "unreachable"), "hold": ("refused", "unreachable", "reset"),
+          "held": ("reset", "closed"), "many": ()}
+# A refusal is prompt; everything else has the time that an emulated machine needs.
+PROMPT, USUAL = 2.5, 12
+EVENT_PATIENCE = 3
+
+
+def equal_addresses(left, right):
+    """Whether two texts are one address."""
+    try:
+        return ipaddress.ip_address(left) == ipaddress.ip_address(right)
+    except ValueError:
+        return left == right
+
+
+class Talker:
+    """A guest.py that runs somewhere."""
+
+    def __init__(self, process):
+        self._process = process
+        line = process.stdout.readline()
+        if not line:
+            raise Failure("the program of the cases did not start")
+
+    def ask(self, step):
+        """What becomes of a step."""
+        self._process.stdin.write(json.dumps(step) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failure("the program of the cases has ended")
+        return json.loads(line)
+
+    def close(self):
+        """Ends it."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class LabClient:
+    """The lab, as a program beside this one."""
+
+    def __init__(self, options):
+        self._process = subprocess.Popen([sys.executable, "-B", os.path.join(HERE, "lab.py"), *options],
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failure("the lab did not start")
+        self.facts = json.loads(line)
+
+    def do(self, **words):
+        """One of the lab's commands."""
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline() or '{"done": false, "reason": "the lab has ended"}')
+        if not answer["done"]:
+            raise Failure(f"the lab: {answer['reason']}")
+        return answer.get("output", "")
+
+    def reached(self, since):
+        """What reached the servers outside after the first lines of their logs, and where the logs end now."""
+        lines, ends = [], []
+        for path, start in zip((self.facts["log"], self.facts["packets"]), since):
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+                file.seek(start)
+                content = file.read()
+                content = content[:content.rfind(b"\n") + 1]
+                lines += [json.loads(line) for line in content.splitlines()]
+                start += len(content)
+            ends.append(start)
+        return lines, ends
+
+    def close(self):
+        """Ends it, with all that belongs to it."""
+        self._process.stdin.close()
+        self._process.wait()
+
+
+class Runner:
+    """One file of cases."""
+
+    def __init__(self, lab, table, product):
+        self.lab, self.table, self.product = lab, table, product
+        self.sandbox = None
+        self._talkers = {}
+        self._ends = [0, 0]
+
+    def __enter__(self):
+        host = self.lab.facts["host"]
+        if self.product:
+            self.sandbox = self.product.create(self.table.get("network"), self.table.get("options", ()))
+            if "other" in self.table:
+                self.other = self.product.create(self.table["other"], self.table.get("other_options", ()))
+        guest = [sys.executable, "-B", "-u", os.path.join(HERE, "guest.py")]
+        self._start = {
+            "sandbox": lambda pipes: self._in(self.sandbox, pipes) if self.product else subprocess.Popen([*host, *guest], **pipes),
+            "other": lambda pipes: self._in(self.other, pipes) if self.product else subprocess.Popen([*host, *guest], **pipes),
+            "host": lambda pipes: subprocess.Popen([*host, *guest], **pipes),
+        }
+        return self
+
+    @staticmethod
+    def _in(sandbox, pipes):
+        return sandbox.start("python3", "-B", "-u", f"{LAB_IN_GUEST}/guest.py", **pipes)
+
+    def __exit__(self, *_):
+        for talker in self._talkers.values():
+            talker.close()
+        if self.product:
+            for sandbox in (self.sandbox, getattr(self, "other", None)):
+                if sandbox:
+                    with contextlib.suppress(Failure, subprocess.TimeoutExpired):
+                        sandbox.remove()
+
+    def talker(self, place):
+        """Who carries out the steps of a place."""
+        if place not in self._talkers:
+            self._talkers[place] = Talker(self._start[place](
+                {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}))
+        return self._talkers[place]
+
+    # MARK: steps
+
+    def run(self, case):
+        """Runs a case; what is wrong with it, in words."""
+        for step in case.get("steps", [case]):
+            if wrong := self.run_step(step):
+                return wrong
+        return None
+
+    def run_step(self, step):
+        """Runs a step; what is wrong, in words."""
+        action = step["do"]
+        if action == "policy":
+            if self.product:
+                self.sandbox.set_policy(step["network"])
+            return None
+        if action == "change":
+            self.lab.do(change=step["name"], kind=step.get("kind", "A"), value=step["value"])
+            return None
+        if action == "wait":
+            time.sleep(step["seconds"])
+            return None
+        if action in ("host", "outside"):
+            self.lab.do(**{action: step["command"]})
+            return None
+        _, self._ends = self.lab.reached(self._ends)
+        known = len(self.sandbox.log) if self.product else 0
+        answer = self.talker(step.get("on", "sandbox")).ask({name: value for name, value in step.items() if name != "is"})
+        return self.judge(step, answer, known)
+
+    def judge(self, step, answer, known):
+        """What is wrong with the answer to a step."""
+        outcome, expected, action = answer["outcome"], step["is"], step["do"]
+        is_denied = expected == "denied"
+        allowed = DENIED[action] if is_denied else expected if isinstance(expected, list) else [expected]
+        seen = f"{outcome}, {answer['reply']!r}, after {answer['seconds']} s"
+        if outcome not in allowed:
+            return f"expected {' or '.join(allowed)}, seen {seen}{self.explain(known)}"
+        if answer["seconds"] > step.get("within", PROMPT if is_denied else USUAL):
+            return f"took too long: {seen}"
+        reply = json.dumps(answer["reply"]) if not isinstance(answer["reply"], str) else answer["reply"]
+        for wanted in step.get("reply", []) if isinstance(step.get("reply"), list) else [step.get("reply", "")]:
+            if wanted not in reply:
+                return f"no {wanted!r} in {seen}"
+        for unwanted in step.get("not_reply", []):
+            if unwanted in reply:
+                return f"{unwanted!r} in {seen}"
+        if not step.get("reached", not is_denied or step.get("on", "sandbox") != "sandbox"):
+            if wrong := self.not_reached(step):
+                return wrong
+        event = step.get("event", {} if is_denied and step.get("on", "sandbox") == "sandbox" else None)
+        if event is not None and self.product:
+            return self.judge_event(step, event, known)
+        return None
+
+    def not_reached(self, step):
+        """Whether what was refused arrived all the same."""
+        time.sleep(0.1)
+        lines, self._ends = self.lab.reached(self._ends)
+        for line in lines:
+            # A connection whose client has to name its server is made outside, but nothing of the client's gets there.
+            if step.get("content") and step["content"] not in line.get("content", ""):
+                continue
+            if line.get("address") and "to" in step and equal_addresses(line["address"], step["to"]) and (
+                    line.get("port") in (None, step.get("port"))):
+                return f"it reached {line}"
+            if step["do"] == "dns" and (line.get("protocol") == "dns" or line.get("name") == step["name"]):
+                return f"it reached {line}"
+        return None
+
+    def judge_event(self, step, event, known):
+        """Whether the log tells of a refusal as it should."""
+        if event is False:
+            time.sleep(0.2)
+            denials = [line for line in self.sandbox.log[known:] if line.get("action") == "deny"]
+            return f"an event of what was allowed: {denials[0]}" if denials else None
+        protocols = {"tls": "tcp", "http": "tcp", "hold": "tcp", "held": "tcp", "ping": "icmp", "many": "tcp"}
+        wanted = {"action": "deny", "direction": "egress", "protocol": protocols.get(step["do"], step["do"])}
+        if step["do"] == "dns":
+            wanted["name"] = step["name"].lower()
+        elif step["do"] != "held":
+            with contextlib.suppress(ValueError):
+                ipaddress.ip_address(step.get("to", ""))
+                wanted["address"] = step["to"]
+            if step.get("port"):
+                wanted["port"] = step["port"]
+        wanted.update(event)
+        deadline = time.monotonic() + EVENT_PATIENCE
+        while True:
+            lines = self.sandbox.log[known:]
+            if any(self.fits(line, wanted) for line in lines):
+                return None
+            if time.monotonic() > deadline:
+                return f"no event with {wanted}, there are {lines[-4:]}"
+            time.sleep(0.05)
+
+    @staticmethod
+    def fits(line, wanted):
+        """Whether an event has all that is wanted, and what each has."""
+        if not all(line.get(key) for key in ("time", "id", "action")):
+            return False
+        for key, value in wanted.items():
+            if value is None:
+                continue
+            found = line.get(key)
+            if key == "address":
+                if not found or not equal_addresses(found, value):
+                    return False
+            elif key == "rule":
+                if value not in (found or ""):
+                    return False
+            elif found != value:
+                return False
+        return True
+
+    def explain(self, known):
+        """What the log says to an outcome that was not expected."""
+        if not self.product:
+            return ""
+        time.sleep(0.2)
+        lines = self.sandbox.log[known:]
+        return f"; events: {lines[-3:]}" if lines else ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--executables")
+    parser.add_argument("--home", help="one that has the image `network`")
+    parser.add_argument("--bare", action="store_true")
+    parser.add_argument("--count", action="store_true")
+    parser.add_argument("--only", help="cases whose words hold this")
+    parser.add_argument("files", nargs="+")
+    arguments = parser.parse_args()
+    tables = []
+    for path in arguments.files:
+        with open(path, encoding="utf-8") as file:
+            tables.append((os.path.basename(path), json.load(file)))
+    if arguments.count:
+        print(sum(len(table["cases"]) for _, table in tables))
+        return 0
+    failed = 0
+    for name, table in tables:
+        failed += run_table(arguments, name, table)
+    return 1 if failed else 0
+
+
+def run_table(arguments, name, table):
+    """Runs a file's cases; how many failed."""
+    failed = 0
+    lab = LabClient(table.get("lab", []))
+    try:
+        with tempfile.TemporaryDirectory(prefix="sandpiper-cases-") as folder:
+            product = None if arguments.bare else Product(arguments.executables, arguments.home, lab.facts["host"], folder)
+            with Runner(lab, table, product) as runner:
+                for case in table["cases"]:
+                    if arguments.only and arguments.only not in case["case"]:
+                        continue
+                    if arguments.bare and not case.get("bare", True):
+                        continue
+                    begin = time.monotonic()
+                    try:
+                        wrong = runner.run(case)
+                    except (Failure, subprocess.TimeoutExpired) as error:
+                        wrong = str(error)
+                    failed += wrong is not None
+                    said = {"file": name, "case": case["case"], "ok": wrong is None,
+                            "seconds": round(time.monotonic() - begin, 2)}
+                    print(json.dumps({**said, "wrong": wrong} if wrong else said), flush=True)
+    except (Failure, subprocess.TimeoutExpired) as error:
+        failed += 1
+        print(json.dumps({"file": name, "case": table["title"], "ok": False, "wrong": str(error)}), flush=True)
+    finally:
+        lab.close()
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
