@@ -27,6 +27,9 @@ public struct GuestAddresses: Sendable, Equatable {
     /// The gateway's address of the same version as another.
     func gateway(like address: IPAddress) -> IPAddress { address.isV4 ? gateway : gatewayV6 }
 
+    /// The gateway's address of the other version.
+    func other(than address: IPAddress) -> IPAddress { address.isV4 ? gatewayV6 : gateway }
+
     /// Whether it is one of the gateway's.
     func isGateway(_ address: IPAddress) -> Bool { address == gateway || address == gatewayV6 }
 

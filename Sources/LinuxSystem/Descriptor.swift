@@ -69,6 +69,14 @@ public final class Descriptor: Sendable {
         return (Descriptor(owning: pair[0]), Descriptor(owning: pair[1]))
     }
 
+    /// Lets a socket hold so many bytes each way, or as many as the host allows.
+    public func setBuffers(bytes: Int32) {
+        var bytes = bytes
+        for option in [SO_SNDBUF, SO_RCVBUF] {
+            setsockopt(rawValue, SOL_SOCKET, option, &bytes, socklen_t(MemoryLayout<Int32>.size))
+        }
+    }
+
     /// A pipe: its reading and its writing end.
     public static func pipe() throws(SystemError) -> (read: Descriptor, write: Descriptor) {
         var pair: [Int32] = [-1, -1]

@@ -234,6 +234,8 @@ public final class QEMUMachine: Machine {
             let console = try Descriptor.socketPair()
             let agent = try Descriptor.socketPair()
             let network = specification.network ? try Descriptor.socketPair() : nil
+            // A few of the longest frames have room, so that neither side waits for the other with each.
+            for end in [network?.0, network?.1] { end?.setBuffers(bytes: 1 << 20) }
             let channels = QEMUCommandLine.Channels(
                 input: try Descriptor(opening: "/dev/null"), messages: pipe.write, control: control.1,
                 console: console.1, agent: agent.1, network: network?.1)

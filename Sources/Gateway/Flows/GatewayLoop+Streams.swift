@@ -20,11 +20,13 @@ extension GatewayLoop {
         if case .deny(let rule) = verdict { return refuse(rule, .reset) }
         if let limit = connectionLimit() { return refuse("limit", .reset, limit) }
         do {
-            let socket = try InternetSocket(.stream, isV4: to.address.isV4)
+            var targets = outside(to)
+            let first = targets.removeFirst()
+            let socket = try InternetSocket(.stream, isV4: first.address.isV4)
             let flow = StreamFlow(
                 id, to: to, from: from, socket, names: judge.names(of: to.address), rule: verdict.rule,
-                check: HandshakeCheck(verdict))
-            _ = try socket.connect(to: outside(to))
+                others: targets, check: HandshakeCheck(verdict))
+            _ = try socket.connect(to: first)
             try flow.begin(in: self)
             streams[id] = flow
         } catch {
@@ -36,10 +38,13 @@ extension GatewayLoop {
         }
     }
 
-    /// What the host connects to for what the guest has named.
-    func outside(_ endpoint: Endpoint) -> Endpoint {
-        guest.isGateway(endpoint.address)
-            ? Endpoint(GuestAddresses.loopback(like: endpoint.address), endpoint.port) : endpoint
+    /// What the host connects to for what the guest has named: the likeliest first, at least one. A service of the host may
+    /// listen on one of its loopback addresses only.
+    func outside(_ endpoint: Endpoint) -> [Endpoint] {
+        guard guest.isGateway(endpoint.address) else { return [endpoint] }
+        return [endpoint.address, guest.other(than: endpoint.address)].map {
+            Endpoint(GuestAddresses.loopback(like: $0), endpoint.port)
+        }
     }
 
     /// Whether the guest may not send from this address: its loopback address only answers.

@@ -48,13 +48,15 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     private var (bytesOut, bytesIn): (UInt64, UInt64) = (0, 0)
     /// Reads what the guest says before it goes on, where its names matter.
     private var check: HandshakeCheck?
+    /// Other places outside where somebody may listen, likewise.
+    private var otherTargets: [Endpoint]
     /// Other places in the guest where somebody may listen, when nobody does at the first.
     private var alternatives: [(from: Endpoint, to: Endpoint)]
 
     /// A connection that the guest has asked for.
     init(
         _ connection: ConnectionID, to remote: Endpoint, from guest: Endpoint, _ socket: InternetSocket,
-        names: [DomainName], rule: String, check: HandshakeCheck?
+        names: [DomainName], rule: String, others: [Endpoint], check: HandshakeCheck?
     ) {
         self.connection = connection
         direction = .egress
@@ -64,6 +66,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         self.names = names
         self.rule = rule
         self.check = check
+        otherTargets = others
         alternatives = []
         phase = .connecting
     }
@@ -79,6 +82,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         guestPort = port
         self.socket = socket
         names = []
+        otherTargets = []
         self.rule = rule
         self.alternatives = alternatives
         phase = .greeting
@@ -108,6 +112,17 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
 
     /// The guest hears what the host has heard.
     private func outsideRefused(_ error: Int32, in loop: GatewayLoop) {
+        if error == ECONNREFUSED, !otherTargets.isEmpty {
+            let next = otherTargets.removeFirst()
+            if let other = try? InternetSocket(.stream, isV4: next.address.isV4),
+                (try? other.connect(to: next)) != nil
+            {
+                loop.forget(token)
+                socket.close()
+                socket = other
+                if (try? begin(in: loop)) != nil { return }
+            }
+        }
         loop.stack.refuse(connection, Refusal(error), at: loop.time)
         loop.streams[connection] = nil
         close(in: loop)
