@@ -37,7 +37,7 @@ test-kvm: build kvm-packages ## run the main job and frozen programs on the KVM 
 
 .PHONY: bench
 bench: build bench-packages ## measure what SPECIFICATION.md promises; prints a table, writes .build/bench.json; OPTIONS="--only pull"
-	@python3 -B Benchmarks/bench.py --executables "$(release)" --images "$$(Tests/Images/make.sh python busybox)" \
+	@python3 -B Benchmarks/bench.py --executables "$(release)" --images "$$(Tests/Images/make.sh python busybox network)" \
 	  --json .build/bench.json $(OPTIONS)
 
 .PHONY: lint

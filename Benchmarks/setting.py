@@ -28,6 +28,7 @@ class Setting:
         self.sandpiper = os.path.join(os.path.abspath(arguments.executables), "sandpiper")
         self.busybox = os.path.join(arguments.images, "busybox.tar")
         self.python = os.path.join(arguments.images, "python.tar")
+        self.network = os.path.join(arguments.images, "network.tar")
         self.runs = arguments.runs
         self.warm_ups = arguments.warm_ups
         self.is_quick = arguments.quick

@@ -75,8 +75,7 @@ if [ "$(id -u)" = 0 ]; then
   bundle=$(swift build --show-bin-path)
   open=$stage/open
   mkdir -p "$open"/{bundle,executables/guest,images,home,tmp}
-  cp --recursive Tests/Registries "$open/servers"
-  cp --recursive Tests/Workloads "$open/workloads"
+  cp --recursive Tests/Registries Tests/Network Tests/Workloads "$open/"
   # With the programs that tests start from beside it.
   cp --recursive "$bundle"/*.xctest "$bundle"/{sandpiper-image,sandpiper-mounts,jail-probe,engine-holder} "$open/bundle/"
   find "$bundle" -maxdepth 1 -name '*.resources' -exec cp --recursive {} "$open/bundle/" \;
@@ -98,7 +97,8 @@ if [ "$(id -u)" = 0 ]; then
       env --ignore-environment --chdir="$open/home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 USER="$user" \
       HOME="$open/home" TMPDIR="$open/tmp" SANDPIPER_HOME="$open/home/sandpiper" \
       SANDPIPER_TEST_EXECUTABLES="$open/executables" SANDPIPER_TEST_IMAGES="$open/images" \
-      SANDPIPER_TEST_SERVERS="$open/servers" SANDPIPER_TEST_WORKLOADS="$open/workloads" \
+      SANDPIPER_TEST_SERVERS="$open/Registries" SANDPIPER_TEST_WORKLOADS="$open/Workloads" \
+      SANDPIPER_TEST_NETWORK="$open/Network" \
       SANDPIPER_KERNEL="$open/executables/guest/vmlinux" SANDPIPER_INITRAMFS="$open/executables/guest/initramfs.cpio" \
       timeout --foreground --kill-after=10 "$limit" \
       "$(find "$open/bundle" -name '*.xctest')" --testing-library swift-testing "$@"

@@ -3,12 +3,12 @@
 # holds them. Works as root and as an ordinary user. Each image is made once: the folder's name is a key made of the
 # scripts beside this one, and an image is moved there when it is complete.
 #
-#   make.sh [IMAGE]…               IMAGE is the name of a script here (default: python busybox layers dialects)
+#   make.sh [IMAGE]…               IMAGE is the name of a script here (default: python busybox layers dialects network)
 #   environment: SANDPIPER_CACHE   default ~/.cache/sandpiper
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${SANDPIPER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sandpiper}/images
-images=("$@"); [ $# -gt 0 ] || images=(python busybox layers dialects)
+images=("$@"); [ $# -gt 0 ] || images=(python busybox layers dialects network)
 
 key=$(cd "$here" && sha256sum ./* | sha256sum | cut -c1-16)
 folder=$cache/$key

@@ -15,6 +15,9 @@ enum Built {
     /// one in the sources.
     static let workloads = variable("SANDPIPER_TEST_WORKLOADS") ?? folder("Workloads")
 
+    /// The folder of the lab, a little internet for tests; without a word in the environment, the one in the sources.
+    static let network = variable("SANDPIPER_TEST_NETWORK") ?? folder("Network")
+
     /// The path of an image's archive.
     static func image(_ name: String) -> String { "\(images ?? "")/\(name)" }
 

@@ -46,8 +46,8 @@ struct RunningCommand {
 
 /// A program with its surroundings, ready to run.
 struct Command {
-    /// No command of a test takes longer, on a busy host too.
-    private static let patience = Duration.seconds(120)
+    /// No command of a test takes longer, on a busy host too, unless the test says so.
+    static let patience = Duration.seconds(120)
 
     /// A name to be looked up on the path, or a path.
     let executable: String
@@ -57,11 +57,11 @@ struct Command {
     private var program: Executable { executable.contains("/") ? .path(.init(executable)) : .name(executable) }
 
     /// Runs the command to its end.
-    func run(input: String = "") async throws -> Outcome {
+    func run(input: String = "", patience: Duration = Self.patience) async throws -> Outcome {
         let result = try await Subprocess.run(
             program, arguments: Arguments(arguments), environment: environment, input: .string(input),
             output: .string(limit: 16 << 20), error: .string(limit: 1 << 20)
-        ) { execution in Deadline(execution.processIdentifier.value, Self.patience) }
+        ) { execution in Deadline(execution.processIdentifier.value, patience) }
         result.closureResult.lift()
         return Outcome(
             status: result.terminationStatus.shellCode, output: result.standardOutput, error: result.standardError)

@@ -89,9 +89,9 @@ struct TestHome {
     }
 
     /// Runs a script of bash on the host, in the folder of the test's own files; it finds `sandpiper` on its path.
-    func host(_ script: String) async throws -> Outcome {
+    func host(_ script: String, patience: Duration = Command.patience) async throws -> Outcome {
         try await Command(
             executable: "/bin/bash", arguments: ["-c", "cd '\(scratch)'; \(script)"], environment: environment
-        ).run()
+        ).run(patience: patience)
     }
 }

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import resource
 import select
 import socket
 import ssl
@@ -333,11 +334,19 @@ def listen(step):
 
 
 def many(step):
-    """Many connections, one after the other; the outcome is how many could be had."""
+    """Many connections that are open at once; the outcome is how many could be had, each with its own echo if asked for."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     opened = []
     try:
         for _ in range(step["count"]):
             opened.append(connect(step))
+        if step.get("echo"):
+            for number, connection in enumerate(opened):
+                connection.sendall(f"echo {number}.".encode())
+            for number, connection in enumerate(opened):
+                if f"echo {number}.".encode() not in receive(connection, f"echo {number}.".encode())[0]:
+                    return f"no echo on {number}", ""
     except Ended as error:
         return f"{error.outcome} after {len(opened)}", ""
     finally:

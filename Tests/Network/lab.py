@@ -70,11 +70,12 @@ class Lab:
         networks = self.networks
         outside = [f"addr add {address}/128 dev lo nodad" if ":" in address else f"addr add {address}/32 dev lo"
                    for address in addresses.PUBLIC + addresses.INSIDE]
-        networks.batch_outside(outside)
+        # Who is sent to the last of these hears nothing at all.
+        networks.batch_outside([*outside, "route add blackhole 192.0.2.43/32"])
         networks.batch_host([f"addr add {address} dev lo" + (" nodad" if ":" in address else "")
                              for address in addresses.HOST_EXTRA]
-                            # Where the way ends, and where it leads into a void.
-                            + ["route add unreachable 192.0.2.41/32", "route add blackhole 192.0.2.42/32"])
+                            # Where the way ends.
+                            + ["route add unreachable 192.0.2.41/32"])
         resolver = os.path.join(self.folder, "resolv.conf")
         with open(resolver, "w") as file:
             file.write(f"nameserver {addresses.NAME_SERVER[0]}\n")

@@ -127,7 +127,9 @@ class Runner:
     def __enter__(self):
         host = self.lab.facts["host"]
         if self.product:
-            self.sandbox = self.product.create(self.table.get("network"), self.table.get("options", ()))
+            authority = os.path.dirname(self.lab.facts["authority"])
+            self.sandbox = self.product.create(
+                self.table.get("network"), [*self.table.get("options", ()), "-v", f"{authority}:/authority:ro"])
             if "other" in self.table:
                 self.other = self.product.create(self.table["other"], self.table.get("other_options", ()))
         guest = [sys.executable, "-B", "-u", os.path.join(HERE, "guest.py")]
@@ -185,7 +187,12 @@ class Runner:
             return None
         _, self._ends = self.lab.reached(self._ends)
         known = len(self.sandbox.log) if self.product else 0
-        answer = self.talker(step.get("on", "sandbox")).ask({name: value for name, value in step.items() if name != "is"})
+        asked = {name: value for name, value in step.items() if name != "is"}
+        if not self.product:
+            places = {f"{LAB_IN_GUEST}/": HERE + "/", "/authority/": os.path.dirname(self.lab.facts["authority"]) + "/"}
+            for inside, outside in places.items():
+                asked = json.loads(json.dumps(asked).replace(inside, outside))
+        answer = self.talker(step.get("on", "sandbox")).ask(asked)
         return self.judge(step, answer, known)
 
     def judge(self, step, answer, known):
@@ -289,12 +296,13 @@ def main():
     parser.add_argument("--bare", action="store_true")
     parser.add_argument("--count", action="store_true")
     parser.add_argument("--only", help="cases whose words hold this")
+    parser.add_argument("--bytes", type=int, default=64 << 20, help="how many bytes large transfers have")
     parser.add_argument("files", nargs="+")
     arguments = parser.parse_args()
     tables = []
     for path in arguments.files:
         with open(path, encoding="utf-8") as file:
-            tables.append((os.path.basename(path), json.load(file)))
+            tables.append((os.path.basename(path), json.loads(file.read().replace("{bytes}", str(arguments.bytes)))))
     if arguments.count:
         print(sum(len(table["cases"]) for _, table in tables))
         return 0

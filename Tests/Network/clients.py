@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Clients written in Python, inside a sandbox: `clients.py requests|asyncio|websocket`. Each prints `fine`."""
+
+import asyncio
+import ssl
+import sys
+
+AUTHORITY = "/authority/ca.crt"
+
+
+def requests_client():
+    """A session of requests: many pages, both schemes, one connection each."""
+    import requests
+    session = requests.Session()
+    session.verify = AUTHORITY
+    for scheme in ("http", "https"):
+        for _ in range(20):
+            answer = session.get(f"{scheme}://www.example.com/", timeout=20)
+            assert answer.status_code == 200 and "www.example.com at" in answer.text, answer.text
+    try:
+        session.get("http://forbidden.example.org/", timeout=20)
+        raise AssertionError("a name that is not allowed was reached")
+    except requests.ConnectionError:
+        pass
+
+
+async def asyncio_client():
+    """A hundred connections at a time, and a stream under TLS."""
+    async def one(number):
+        reader, writer = await asyncio.open_connection("echo.example.com", 7)
+        for _ in range(5):
+            writer.write(f"{number}\n".encode())
+            await writer.drain()
+            assert await asyncio.wait_for(reader.readline(), 30) == f"{number}\n".encode()
+        writer.close()
+        await writer.wait_closed()
+
+    await asyncio.gather(*(one(number) for number in range(100)))
+    context = ssl.create_default_context(cafile=AUTHORITY)
+    reader, writer = await asyncio.open_connection("www.example.com", 443, ssl=context)
+    writer.write(b"GET / HTTP/1.0\r\nHost: www.example.com\r\n\r\n")
+    assert b"www.example.com at" in await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+
+
+async def websocket_client():
+    """Messages there and back, small and large, plain and under TLS."""
+    import websockets
+    context = ssl.create_default_context(cafile=AUTHORITY)
+    for url, options in (("ws://www.example.com/socket", {}), ("wss://www.example.com/socket", {"ssl": context})):
+        async with websockets.connect(url, max_size=None, open_timeout=30, **options) as connection:
+            for message in ["hello", b"\0\1\2", *(str(number) for number in range(50)), b"x" * 1_000_000]:
+                await connection.send(message)
+                assert await asyncio.wait_for(connection.recv(), 30) == message
+
+
+def main():
+    kind = sys.argv[1]
+    if kind == "requests":
+        requests_client()
+    else:
+        asyncio.run({"asyncio": asyncio_client, "websocket": websocket_client}[kind]())
+    print("fine")
+
+
+if __name__ == "__main__":
+    main()
