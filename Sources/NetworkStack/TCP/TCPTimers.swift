@@ -57,7 +57,7 @@ extension NetworkStack {
             // A guest that answers with a closed window is alive.
             let answered = connection.window == 0 ? max(connection.progress, connection.heard) : connection.progress
             // After a time in which nobody drove the stack, some are sent first.
-            guard connection.backoff < 5 || now.nanoseconds(since: answered) < limits.retransmission else {
+            guard connection.backoff < 3 || now.nanoseconds(since: answered) < limits.retransmission else {
                 return close(connection, .timedOut, at: now)
             }
             let size = max(1, connection.segmentLimit)
