@@ -39,7 +39,8 @@ extension NetworkPolicy {
             case .portZero: "there is no port 0: write ports from 1 to 65535"
             case .tooManyPorts: "a rule has more than \(Rule.maximumPortRanges) ranges of ports: write several rules"
             case .suffix(let text): "'/\(text)' is not known: after '/' write tcp, udp, icmp, http or tls"
-            case .suffixTwice(let text): "'/\(text)' stands after another one: write one of tcp, udp, icmp, http and tls"
+            case .suffixTwice(let text):
+                "'/\(text)' stands after another one: write one of tcp, udp, icmp, http and tls"
             case .portsOfICMP: "ICMP has no ports: leave them out"
             case .applicationWithoutTCP(let application): "\(application.rawValue) is spoken over TCP only"
             case .applicationOfIngress: "'/http' and '/tls' are for what a sandbox reaches, not for 'ingress:'"
