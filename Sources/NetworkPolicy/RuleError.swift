@@ -20,6 +20,7 @@ extension NetworkPolicy {
         case applicationWithoutTCP(Application)
         case applicationOfIngress
         case nameOfIngress(Target)
+        case noDestination(String)
 
         /// One line.
         public var description: String {
@@ -47,6 +48,9 @@ extension NetworkPolicy {
             case .nameOfIngress(let target):
                 "'\(target)' is a name, and who comes from outside has none: after 'ingress:' write an address, a range "
                     + "or a group"
+            case .noDestination(let text):
+                "'\(text)' is no destination: write one name or address with one port, as 'api.example.com:443', "
+                    + "'10.0.0.1:53/udp' or '10.0.0.1/icmp'"
             }
         }
 

@@ -20,5 +20,5 @@ extension NetworkPolicy.Ruling: CustomStringConvertible {
         }
     }
 
-    private var by: String { rule == nil ? "" : "\(ruleText): " }
+    private var by: String { "\(ruleText): " }
 }
