@@ -20,9 +20,11 @@ struct JudgedAddress {
         kind = SpecialAddresses.kind(of: address)
         isMetadata = forms.contains { form in SpecialAddresses.metadata.contains { $0.contains(form) } }
         // A socket that is connected to the unspecified address reaches the host's own loopback.
-        isHost = forms.contains {
-            surroundings.hostAddresses.contains($0) || $0 == .v4(IPv4Address(0)) || $0 == .v6(IPv6Address(high: 0, low: 0))
-        } || kind == .loopback
+        isHost =
+            forms.contains {
+                surroundings.hostAddresses.contains($0) || $0 == .v4(IPv4Address(0))
+                    || $0 == .v6(IPv6Address(high: 0, low: 0))
+            } || kind == .loopback
         isSandbox = forms.contains { surroundings.sandboxAddresses.contains($0) }
     }
 

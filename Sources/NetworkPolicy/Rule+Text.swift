@@ -70,7 +70,9 @@ extension NetworkPolicy.Rule {
     }
 
     private static func port(_ text: Substring) -> UInt16? {
-        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
         return UInt16(text)
     }
 }
@@ -96,7 +98,8 @@ extension NetworkPolicy.Target {
         } else if text.contains("*") {
             guard text.hasPrefix("*."), let name = DomainName(text.dropFirst(2)) else { throw .wildcard(String(text)) }
             self = .below(name)
-        } else if let name = DomainName(text), name.labels.last?.utf8.allSatisfy({ (0x30...0x39).contains($0) }) == false
+        } else if let name = DomainName(text),
+            name.labels.last?.utf8.allSatisfy({ (0x30...0x39).contains($0) }) == false
         {
             guard name.labels.count > 1 || text.hasSuffix(".") else { throw .singleLabel(String(text)) }
             self = .name(name)
@@ -142,7 +145,9 @@ extension NetworkPolicy.Rule: CustomStringConvertible {
             text += "\(target)"
         }
         if !ports.isEmpty {
-            text += ":" + ports.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+            text +=
+                ":"
+                + ports.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
                 .joined(separator: ",")
         }
         return suffix.map { "\(text)/\($0)" } ?? text

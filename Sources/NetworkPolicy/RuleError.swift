@@ -20,8 +20,7 @@ extension NetworkPolicy {
         case applicationWithoutTCP(Application)
         case applicationOfIngress
         case nameOfIngress(Target)
-        case noNetwork(String)
-        case tooManyRules
+        case noDestination(String)
 
         /// One line.
         public var description: String {
@@ -41,15 +40,17 @@ extension NetworkPolicy {
             case .portZero: "there is no port 0: write ports from 1 to 65535"
             case .tooManyPorts: "a rule has more than \(Rule.maximumPortRanges) ranges of ports: write several rules"
             case .suffix(let text): "'/\(text)' is not known: after '/' write tcp, udp, icmp, http or tls"
-            case .suffixTwice(let text): "'/\(text)' stands after another one: write one of tcp, udp, icmp, http and tls"
+            case .suffixTwice(let text):
+                "'/\(text)' stands after another one: write one of tcp, udp, icmp, http and tls"
             case .portsOfICMP: "ICMP has no ports: leave them out"
             case .applicationWithoutTCP(let application): "\(application.rawValue) is spoken over TCP only"
             case .applicationOfIngress: "'/http' and '/tls' are for what a sandbox reaches, not for 'ingress:'"
             case .nameOfIngress(let target):
                 "'\(target)' is a name, and who comes from outside has none: after 'ingress:' write an address, a range "
                     + "or a group"
-            case .noNetwork(let text): "'\(text)' is no network: write none, public or all"
-            case .tooManyRules: "a policy has at most \(NetworkPolicy.maximumRules) rules"
+            case .noDestination(let text):
+                "'\(text)' is no destination: write one name or address with one port, as 'api.example.com:443', "
+                    + "'10.0.0.1:53/udp' or '10.0.0.1/icmp'"
             }
         }
 

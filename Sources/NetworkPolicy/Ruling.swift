@@ -11,8 +11,16 @@ extension NetworkPolicy {
         /// Why.
         public let reason: Reason
 
-        /// What decided, in the words of the command line: `allow api.example.com:443`, or `default deny`.
-        public var ruleText: String { rule.map { "\($0.action.rawValue) \($0)" } ?? "default \(action.rawValue)" }
+        /// What decided, in the words of the command line: `allow api.example.com:443`, or `default deny`;
+        /// `rules by name` or `answers of DNS` when that is what refuses what no rule is about.
+        public var ruleText: String {
+            if let rule { return "\(rule.action.rawValue) \(rule)" }
+            switch reason {
+            case .quic, .encryptedDNS: return "rules by name"
+            case .rebinding, .publicAddress: return "answers of DNS"
+            default: return "default \(action.rawValue)"
+            }
+        }
     }
 
     /// Why a ruling is as it is.

@@ -21,6 +21,8 @@ enum TLSRecord {
 public struct TLSClientTracker: Sendable {
     /// The most bytes of a ClientHello.
     public static let maximumHello = 64 << 10
+    /// The most bytes of a ClientHello in records, of which each may have a single one of its bytes.
+    public static let maximumHeld = 128 << 10
 
     /// What is to be done with the bytes at the front.
     public enum Step: Hashable, Sendable {
@@ -87,7 +89,7 @@ public struct TLSClientTracker: Sendable {
             if rest > 1, bytes[scanned + 1] != 3 { return fail() }
             guard rest >= TLSRecord.headerLength else { return .needMore }
             let length = Int(bytes[scanned + 3]) << 8 | Int(bytes[scanned + 4])
-            guard length > 0, length <= TLSRecord.maximumLength else { return fail() }
+            guard length > 0, length <= TLSRecord.maximumLength, scanned <= Self.maximumHeld else { return fail() }
             guard rest >= TLSRecord.headerLength + length else {
                 // Of a message that is none nothing more is waited for.
                 if message.isEmpty, rest > TLSRecord.headerLength,
@@ -104,7 +106,6 @@ public struct TLSClientTracker: Sendable {
             guard message.first == TLSRecord.clientHello else { return fail() }
             guard message.count >= 4 else { continue }
             let size = Int(message[1]) << 16 | Int(message[2]) << 8 | Int(message[3])
-            // Records as short as can be make a message as long as can be: six times its bytes.
             guard size <= Self.maximumHello, message.count <= size + 4 else { return fail() }
             guard message.count == size + 4 else { continue }
             guard let hello = ClientHello(body: message[4...]) else { return fail() }

@@ -11,7 +11,8 @@ extension NetworkPolicy.Ruling: CustomStringConvertible {
         case .notResolved: "\(by)the sandbox's DNS gave this address for no name that is allowed, or too long ago"
         case .nameMissing: "\(by)the client named no server, which it has to on this port"
         case .nameMismatch: "\(by)the client named another server"
-        case .otherApplication(let application): "\(by)the client does not speak \(application == .tls ? "TLS" : "HTTP")"
+        case .otherApplication(let application):
+            "\(by)the client does not speak \(application == .tls ? "TLS" : "HTTP")"
         case .quic: "\(by)UDP port 443 (QUIC) does not pass under rules by name"
         case .encryptedDNS: "\(by)encrypted DNS does not pass under rules by name, unless allowed by its own name"
         case .rebinding(let group):
@@ -19,5 +20,5 @@ extension NetworkPolicy.Ruling: CustomStringConvertible {
         }
     }
 
-    private var by: String { rule == nil ? "" : "\(ruleText): " }
+    private var by: String { "\(ruleText): " }
 }
