@@ -13,9 +13,10 @@ struct PolicyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Allow what matches, for example api.example.com:443, *.example.com, host:8080 or 10.0.0.0/8. Without "
-                + "--network nothing else is allowed then.", valueName: "rule"))
+                + "--network nothing else is allowed then. Of all rules the first that matches decides.",
+            valueName: "rule"))
     var allow: [String] = []
-    @Option(help: ArgumentHelp("Deny what matches, before what is allowed.", valueName: "rule")) var deny: [String] = []
+    @Option(help: ArgumentHelp("Deny what matches.", valueName: "rule")) var deny: [String] = []
     @Option(help: ArgumentHelp("Take the rules from a file instead (YAML or JSON).", valueName: "file"))
     var policy: String?
     @Flag(help: "Record what is allowed too, in the sandbox's network.log.") var recordConnections = false
@@ -33,10 +34,43 @@ struct PolicyOptions: ParsableArguments {
     func made(_ installation: Installation) throws -> NetworkPolicy {
         var made =
             if let policy { try PolicyFile.read(policy, installation) } else {
-                try NetworkPolicy(network: network, allow: allow, deny: deny)
+                try composed()
             }
         if recordConnections { made.recordsAllowed = true }
         return made
+    }
+
+    private func composed() throws -> NetworkPolicy {
+        let base = try network.map { name in
+            guard let preset = NetworkPolicy(preset: name) else {
+                throw Failure("--network \(name): choose none, public or all, or give the rules with --policy")
+            }
+            return preset
+        }
+        guard let made = NetworkPolicy.composed(base: base, rules: try rules()) else {
+            throw Failure("--allow, --deny: a policy has at most \(NetworkPolicy.maximumRules) rules")
+        }
+        return made
+    }
+
+    /// The rules in the order in which they were given, which decides; the parser keeps that of each option only.
+    private func rules() throws -> [NetworkPolicy.Rule] {
+        var (allowed, denied) = (allow[...], deny[...])
+        var rules: [NetworkPolicy.Rule] = []
+        for word in CommandLine.arguments {
+            switch word.prefix(while: { $0 != "=" }) {
+            case "--allow": if let text = allowed.popFirst() { rules.append(try rule(.allow, text)) }
+            case "--deny": if let text = denied.popFirst() { rules.append(try rule(.deny, text)) }
+            default: continue
+            }
+        }
+        return rules
+    }
+
+    private func rule(_ action: NetworkPolicy.Action, _ text: String) throws -> NetworkPolicy.Rule {
+        do { return try NetworkPolicy.Rule(action, text) } catch {
+            throw Failure("--\(action.rawValue) \(text): \(error)")
+        }
     }
 }
 
