@@ -141,8 +141,8 @@ let package = Package(
         .target(
             name: "Sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "OCI",
-                "SandboxState", agentProtocol, fileProtocol,
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkAddress",
+                "NetworkPolicy", "OCI", "SandboxState", agentProtocol, fileProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables

@@ -15,6 +15,18 @@ public struct NetworkSettings: Codable, Equatable, Sendable {
     /// A network with a policy.
     public init(_ policy: NetworkPolicy = .public) { self.policy = policy }
 
+    /// Lets the host choose the ports anew.
+    mutating func forget() {
+        for index in ports.indices { ports[index].hostPort = 0 }
+    }
+
+    /// What of it may hold when it comes from a stranger: the policy as far as it is about the public internet.
+    public var foreign: NetworkSettings {
+        var settings = NetworkSettings(policy.confinedToPublic)
+        if (1...10_000).contains(limits.connections) { settings.limits = limits }
+        return settings
+    }
+
     /// No network at all.
     public static let none = NetworkSettings(.none)
 

@@ -27,6 +27,11 @@ public struct PublishedPort: Codable, Hashable, Sendable {
         self.transport = transport
     }
 
+    /// Whether another leads to the same port, whatever the host's own is.
+    public func isLike(_ other: PublishedPort) -> Bool {
+        address == other.address && guestPort == other.guestPort && transport == other.transport
+    }
+
     /// Most ports that one text may name.
     public static let most = 1024
 

@@ -27,12 +27,14 @@ public struct SnapshotRecord: Codable, Equatable, Sendable {
         self.pause = pause
     }
 
-    /// The record of a new sandbox that begins from here. It goes on without a client, whatever the other did.
+    /// The record of a new sandbox that begins from here. It goes on without a client, whatever the other did, and its ports are
+    /// published at numbers of the host's choice, since the other has its own.
     public func child(named name: SandboxName?) -> SandboxRecord {
         var child = sandbox
         child.id = SandboxID().description
         child.name = name?.description
         child.created = Int64(time(nil))
+        child.networkSettings?.forget()
         if child.endsWithClient { (child.endsWithClient, child.removesItself) = (false, false) }
         return child
     }

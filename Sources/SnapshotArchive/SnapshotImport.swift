@@ -38,6 +38,7 @@ public final class SnapshotImport: Sendable {
         var record = manifest.snapshot
         record.id = directory.id.description
         if let name { record.name = name.description }
+        record.sandbox.networkSettings = record.sandbox.networkSettings?.foreign
         (record.sandbox.kernel, record.sandbox.initramfs) = (try installation.kernel(), try installation.initramfs())
         if let name = record.name, let other = try SnapshotDirectory.all(in: home).first(where: { $0.1.name == name }) {
             throw SnapshotArchiveError.refused(

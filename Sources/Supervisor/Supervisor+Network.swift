@@ -97,7 +97,11 @@ extension Supervisor {
             case .withdraw(let ports):
                 guard let gateway = network?.gateway else { return .failed("the sandbox has no network") }
                 for port in ports { try await gateway.withdraw(port) }
-                try updateNetwork { settings in settings.ports.removeAll { ports.contains($0) } }
+                try updateNetwork { settings in
+                    settings.ports.removeAll { known in
+                        ports.contains(known) || known.hostPort == 0 && ports.contains { known.isLike($0) }
+                    }
+                }
                 return .done
             default: return .ports(try await network?.gateway.ports() ?? [])
             }

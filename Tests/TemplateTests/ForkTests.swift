@@ -162,6 +162,6 @@ import Testing
         var identity = ForkedMachine.identity()
         identity.addresses = ["192.0.2.7/24", "192.0.2.8/24", "2001:db8::7/64"]
         #expect(try await machine.configure(identity).confirms(identity) == nil)
-        #expect(try await machine.run("/bin/busybox cat /sys/class/net/eth0/carrier") == "0\n")
+        #expect(try await machine.run("/bin/busybox cat /sys/class/net/eth0/carrier") == "1\n")
     }
 }

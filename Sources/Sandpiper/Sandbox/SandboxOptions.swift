@@ -49,6 +49,8 @@ extension Sandbox {
         public var pull: PullPolicy
         /// Directories and files of the host, volumes and memory that it shows, each at a target of its own.
         public var mounts: [Mount]
+        /// What it reaches, and who reaches it.
+        public var network: Network
 
         /// Options, with the usual values for what is not given.
         public init(
@@ -56,7 +58,7 @@ extension Sandbox {
             disk: ByteSize = .mebibytes(8192), environment: [String: String] = [:], workingDirectory: String? = nil,
             user: String? = nil, maximumDuration: Duration? = nil, idleTimeout: Duration? = nil,
             requireKVM: Bool = false, removesItself: Bool = false, pull: PullPolicy = .missing,
-            mounts: [Mount] = []
+            mounts: [Mount] = [], network: Network = .public
         ) {
             self.name = name
             self.labels = labels
@@ -72,6 +74,7 @@ extension Sandbox {
             self.removesItself = removesItself
             self.pull = pull
             self.mounts = mounts
+            self.network = network
         }
     }
 }
@@ -101,6 +104,7 @@ extension Sandbox.Options {
         new.requireKVM = requireKVM
         new.removesItself = removesItself
         new.mounts = mounts.map(\.mount)
+        new.network = try network.settings()
         return try new.record(host.installation)
     }
 
