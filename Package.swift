@@ -186,6 +186,8 @@ let package = Package(
         .testTarget(
             name: "TrafficInspectionTests", dependencies: ["NetworkAddress", "TrafficInspection"],
             swiftSettings: strict),
+        .testTarget(
+            name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack"], swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
             name: "CheckpointTests", dependencies: ["CCheckpoint", "Checkpoint", "LinuxSystem"], swiftSettings: strict),

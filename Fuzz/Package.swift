@@ -12,6 +12,7 @@ let diskImage: [Target.Dependency] = [
 let fileProtocol = Target.Dependency.product(name: "FileProtocol", package: "protocol")
 let tar = Target.Dependency.product(name: "Tar", package: "protocol")
 let treeArchive = Target.Dependency.product(name: "TreeArchive", package: "protocol")
+let networkStack: [Target.Dependency] = [.product(name: "NetworkStack", package: "sandpiper")]
 let oci = Target.Dependency.product(name: "OCI", package: "sandpiper")
 
 // One executable for each parser. Parsers that are no module's public face stand in their fuzzer's folder as a symbolic
@@ -40,6 +41,8 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzMountRequests",
         dependencies: [.product(name: "CLinux", package: "sandpiper"), linuxSystem, treeArchive], swiftSettings: strict),
+    .executableTarget(name: "FuzzNetworkPackets", dependencies: networkStack, swiftSettings: strict),
+    .executableTarget(name: "FuzzNetworkStack", dependencies: networkStack, swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),

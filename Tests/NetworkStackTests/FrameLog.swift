@@ -1,4 +1,4 @@
-@testable import NetworkStack
+import NetworkStack
 
 /// An output that keeps its frames, and may be full.
 final class FrameLog: FrameOutput {

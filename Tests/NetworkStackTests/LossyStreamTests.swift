@@ -33,7 +33,9 @@ struct LossyStreamTests {
         #expect(host.received == bytes.1 && guest.received == bytes.0, place, sourceLocation: sourceLocation)
         #expect(host.hasFinished && guest.hasFinished, place, sourceLocation: sourceLocation)
         #expect(host.closed == .closed && guest.closed == .closed, place, sourceLocation: sourceLocation)
-        #expect(simulation.host.bufferBytes == 0 && simulation.guest.bufferBytes == 0, place, sourceLocation: sourceLocation)
+        #expect(
+            simulation.host.bufferBytes == 0 && simulation.guest.bufferBytes == 0, place, sourceLocation: sourceLocation
+        )
         #expect(simulation.host.connectionCount == 0, place, sourceLocation: sourceLocation)
     }
 

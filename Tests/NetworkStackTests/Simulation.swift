@@ -82,7 +82,8 @@ final class Simulation {
             collect()
             if isDone() { return true }
             var next = flights.map(\.arrival).min()
-            for deadline in [host.deadline, guest.deadline].compactMap(\.self) where next.map({ deadline < $0 }) ?? true {
+            for deadline in [host.deadline, guest.deadline].compactMap(\.self) where next.map({ deadline < $0 }) ?? true
+            {
                 next = deadline
             }
             guard let next else { return isDone() }
@@ -120,7 +121,8 @@ final class Simulation {
         guard !isCut, !happens(conditions.lost) else { return }
         var frame = frame
         if happens(conditions.corrupted), frame.count > 14 {
-            frame[Int.random(in: 14..<frame.count, using: &generator)] ^= 1 << UInt8.random(in: 0...7, using: &generator)
+            frame[Int.random(in: 14..<frame.count, using: &generator)] ^=
+                1 << UInt8.random(in: 0...7, using: &generator)
         }
         for _ in 0..<(happens(conditions.doubled) ? 2 : 1) {
             var latency = conditions.latency * 1000
@@ -192,7 +194,9 @@ final class StreamEnd {
         while stack.readableCount(id) > 0 {
             let count = stack.read(id, at: now) { bytes in
                 let count = min(bytes.count, readLimit)
-                for index in 0..<count where bytes[index] != Self.byte(received + index, receiveSeed) { isRight = false }
+                for index in 0..<count where bytes[index] != Self.byte(received + index, receiveSeed) {
+                    isRight = false
+                }
                 return count
             }
             received += count

@@ -102,7 +102,7 @@ final class Peer {
             }
             for connection in connections.values {
                 if connection.work(at: link.now) { link.isCut = true }
-                if connection.isDone {
+                if connection.isDone(at: link.now) {
                     StackPeer.say(connection.outcome)
                     settled += 1
                     connections[connection.id] = nil
@@ -131,7 +131,8 @@ final class Peer {
     }
 
     private func wait(_ device: CInt, until others: [Instant?]) {
-        let deadlines = (others + [stack.deadline, link.deadline] + connections.values.map(\.deadline)).compactMap(\.self)
+        let deadlines = (others + [stack.deadline, link.deadline] + connections.values.map(\.deadline)).compactMap(
+            \.self)
         var timeout: CInt = 1000
         if let first = deadlines.min() {
             timeout = CInt((min(first.nanoseconds(since: link.now), 1_000_000_000) + 999_999) / 1_000_000)

@@ -19,6 +19,8 @@ final class ScriptedConnection {
     private var readerPause: Instant?
     private var writerPause: Instant?
     private var didReset = false
+    /// When it is no longer waited for, after its script is at its end.
+    private var patience: Instant?
 
     init(_ id: ConnectionID, _ script: Script, _ stack: NetworkStack) {
         self.id = id
@@ -28,10 +30,10 @@ final class ScriptedConnection {
     }
 
     /// When it goes on by itself.
-    var deadline: Instant? { [readerPause, writerPause].compactMap(\.self).min() }
+    var deadline: Instant? { [readerPause, writerPause, patience].compactMap(\.self).min() }
 
     /// Whether nothing will change any more.
-    var isDone: Bool { closed != nil || didReset }
+    func isDone(at now: Instant) -> Bool { closed != nil || didReset || patience.map { $0 <= now } ?? false }
 
     /// What came of it, in the words of `compare.py`.
     var outcome: String {
@@ -45,7 +47,7 @@ final class ScriptedConnection {
             case .refused: "refused"
             case .timedOut: "timeout"
             case .unreachable: "unreachable"
-            case nil: "open"
+            case nil: reader.isEmpty && writer.isEmpty ? "closed" : "open"
             }
         return "received=\(received) right=\(isRight ? 1 : 0) eof=\(sawEnd ? 1 : 0) end=\(end)"
     }
@@ -62,6 +64,11 @@ final class ScriptedConnection {
             if cut { cuts = true }
             if didReset { break }
             while read(at: now) {}
+        }
+        if !didReset, reader.isEmpty, writer.isEmpty, patience == nil {
+            // As a program that ends: the kernel goes on by itself.
+            stack.finish(id, at: now)
+            patience = now.advanced(by: 3_000_000_000)
         }
         return cuts
     }

@@ -9,8 +9,9 @@ extension NetworkStack {
             ignoredFrames += 1
             return
         }
-        guard packet.source.isUnspecified || packet.source.isLinkLocal
-            || configuration.guestAddresses.contains(packet.source)
+        guard
+            packet.source.isUnspecified || packet.source.isLinkLocal
+                || configuration.guestAddresses.contains(packet.source)
         else { return }
         if message.u8(0) == ICMPv6.routerSolicitation {
             if configuration.advertisesRouter { advertiseRouter() }

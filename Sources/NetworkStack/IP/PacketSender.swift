@@ -40,7 +40,8 @@ extension NetworkStack {
     }
 
     /// Sends a payload, in fragments when it is too long for one packet. Whether all was sent or waits for the link.
-    func sendPayload(_ payload: [UInt8], from source: IPAddress, to destination: IPAddress, protocolNumber: UInt8) -> Bool
+    func sendPayload(_ payload: [UInt8], from source: IPAddress, to destination: IPAddress, protocolNumber: UInt8)
+        -> Bool
     {
         payload.withUnsafeBytes { bytes in
             if source.headerLength + bytes.count <= mtu {

@@ -42,7 +42,8 @@ struct ClosedConnections {
         guard limit > 0 else { return }
         serial += 1
         entries[flow] = Entry(
-            sequence: sequence, acknowledgement: acknowledgement, timestamps: timestamps, deadline: deadline, serial: serial)
+            sequence: sequence, acknowledgement: acknowledgement, timestamps: timestamps, deadline: deadline,
+            serial: serial)
         order.append((flow, serial))
         while entries.count > limit { dropFirst() }
         trim()

@@ -123,7 +123,8 @@ extension NetworkStack {
         guard connection.receives else { return false }
         let known = connection.announced - connection.expected
         let quarter = widestWindow(connection) / 4
-        let much = known < min(2 * largestSegment(connection.flow), quarter) ? min(16384, quarter) : min(1 << 18, quarter)
+        let much =
+            known < min(2 * largestSegment(connection.flow), quarter) ? min(16384, quarter) : min(1 << 18, quarter)
         if connection.unacknowledgedInput >= much { return true }
         return connection.announcedLittle && possibleWindow(connection) - max(0, known) >= quarter
     }

@@ -132,8 +132,10 @@ final class TCPConnection {
         var notBefore = Instant(nanoseconds: 0)
     }
 
-    init(id: ConnectionID, flow: TCPFlow, state: State, initialSequence: SequenceNumber, timestampOffset: UInt32, at now: Instant)
-    {
+    init(
+        id: ConnectionID, flow: TCPFlow, state: State, initialSequence: SequenceNumber, timestampOffset: UInt32,
+        at now: Instant
+    ) {
         self.id = id
         self.flow = flow
         self.state = state

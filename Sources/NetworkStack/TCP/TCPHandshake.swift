@@ -88,7 +88,9 @@ extension NetworkStack {
     func receiveWhileConnecting(_ segment: TCPSegment, _ connection: TCPConnection, at now: Instant) {
         let header = segment.header
         let acknowledges = header.flags.contains(.acknowledgement)
-        if acknowledges, header.acknowledgement != connection.initialSequence + 1 || connection.highest == connection.initialSequence {
+        if acknowledges,
+            header.acknowledgement != connection.initialSequence + 1 || connection.highest == connection.initialSequence
+        {
             return sendReset(to: segment, connection.flow)
         }
         if header.flags.contains(.reset) {

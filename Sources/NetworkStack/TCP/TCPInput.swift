@@ -19,7 +19,8 @@ extension NetworkStack {
             return
         }
         let flow = TCPFlow(
-            guest: Endpoint(packet.source, header.sourcePort), peer: Endpoint(packet.destination, header.destinationPort))
+            guest: Endpoint(packet.source, header.sourcePort),
+            peer: Endpoint(packet.destination, header.destinationPort))
         let segment = TCPSegment(header: header, data: packet.payload.part(header.length))
         if let connection = connections[flow] {
             switch connection.state {
@@ -44,7 +45,8 @@ extension NetworkStack {
         }
         let kind = DestinationKind(flow.peer.address)
         let isSuitable = kind == .unicast || kind == .linkLocal
-        let isAffordable = connections.count < limits.connections && requestCount < limits.requests && events.count < 65536
+        let isAffordable =
+            connections.count < limits.connections && requestCount < limits.requests && events.count < 65536
         guard isSuitable, isAffordable, flow.peer.port != 0, !flow.peer.address.isUnspecified else {
             tell(
                 RefusedPacket(

@@ -88,6 +88,10 @@ extension NetworkStack {
         checksum.add(frame.part(offset, UDPHeader.length))
         checksum.add(sum: sum, isOdd: false)
         // Zero would say that there is none.
-        if checksum.field == 0 { frame.set(offset + 6, UInt16(0xFFFF)) } else { frame.setChecksum(offset + 6, checksum) }
+        if checksum.field == 0 {
+            frame.set(offset + 6, UInt16(0xFFFF))
+        } else {
+            frame.setChecksum(offset + 6, checksum)
+        }
     }
 }

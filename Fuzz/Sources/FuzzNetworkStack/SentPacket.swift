@@ -1,0 +1,1 @@
+../../../Tests/NetworkStackTests/SentPacket.swift
