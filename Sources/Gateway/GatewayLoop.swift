@@ -163,7 +163,10 @@ final class GatewayLoop {
             expireTimers()
             let again = unfinished
             unfinished = []
-            for stream in again { stream.work(in: self) }
+            for stream in again {
+                stream.isWaitingForTurn = false
+                stream.work(in: self)
+            }
             handleEvents()
             try flushLink()
             recorder.tellLeftOut(at: now)
