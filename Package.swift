@@ -187,6 +187,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack"], swiftSettings: strict),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
+            swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
             name: "CheckpointTests", dependencies: ["CCheckpoint", "Checkpoint", "LinuxSystem"], swiftSettings: strict),
