@@ -104,6 +104,7 @@ extension NetworkStack {
         let left = connection.outputEnd - start
         if connection.hasSentFinish, left <= count { flags.insert(.fin) }
         count = max(0, min(count, left))
+        if count > 0, count == left { flags.insert(.push) }
         guard count > 0 || flags.contains(.fin) else {
             connection.mustRetransmit = false
             return nil
@@ -157,7 +158,7 @@ extension NetworkStack {
         guard isSent else { return false }
         let told = (window >> Int(connection.ownScale)) << Int(connection.ownScale)
         connection.announced = SequenceNumber.later(connection.announced, connection.expected + told)
-        connection.announcedLittle = told < widestWindow(connection) / 4
+        connection.announcedLittle = told < widestWindow(connection) / 2
         noteAcknowledged(connection)
         let end = start + count + (flags.contains(.fin) ? 1 : 0)
         if end > start { noteSent(connection, start, end, at: now) }

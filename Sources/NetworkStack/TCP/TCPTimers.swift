@@ -22,7 +22,11 @@ extension NetworkStack {
         timers.set(nil, of: connection.id.index)
         connection.scheduled = nil
         if case .drained(let reason) = connection.state {
-            if let deadline = connection.drainDeadline, deadline <= now { forget(connection, telling: reason) }
+            if let deadline = connection.drainDeadline, deadline <= now {
+                forget(connection, telling: reason)
+            } else {
+                schedule(connection, at: now)
+            }
             return
         }
         if let deadline = connection.acknowledgementDeadline, deadline <= now {
