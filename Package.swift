@@ -33,6 +33,7 @@ let package = Package(
         .library(name: "NetworkPolicy", targets: ["NetworkAddress", "NetworkPolicy"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
+        .library(name: "PolicyFile", targets: ["PolicyFile"]),
         .library(name: "Sandpiper", targets: ["Sandpiper"]),
         .library(name: "TrafficInspection", targets: ["TrafficInspection"]),
     ],
@@ -44,6 +45,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
@@ -70,11 +72,14 @@ let package = Package(
             name: "GuestFiles",
             dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
             swiftSettings: strict),
-        .target(name: "NetworkPolicy", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        .target(name: "NetworkPolicy", dependencies: ["ForeignText", "NetworkAddress"], swiftSettings: strict),
         .target(name: "DNSMessage", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .target(name: "TrafficInspection", dependencies: ["NetworkAddress"], swiftSettings: strict),
         // Floor 2
         .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
+        .target(
+            name: "PolicyFile", dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
         .target(
@@ -158,6 +163,10 @@ let package = Package(
                 "RegistryClient", "SandboxState", "SnapshotArchive", "TextLayout", argumentParser,
             ],
             swiftSettings: strict),
+        .executableTarget(
+            name: "sandpiper-policy",
+            dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy", "PolicyFile", argumentParser],
+            swiftSettings: strict, linkerSettings: staticExecutable),
         // The examples are packages of their own for their readers, and built and run here by the tests.
         .executableTarget(
             name: "RunPython", dependencies: ["Sandpiper"], path: "Examples/RunPython/Sources/RunPython",
@@ -170,6 +179,9 @@ let package = Package(
         .testTarget(name: "DNSMessageTests", dependencies: ["DNSMessage", "NetworkAddress"], swiftSettings: strict),
         .testTarget(
             name: "TrafficInspectionTests", dependencies: ["NetworkAddress", "TrafficInspection"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile"],
             swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(

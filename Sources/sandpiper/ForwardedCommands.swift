@@ -11,7 +11,7 @@ enum ForwardedCommands {
         (Logout.self, "sandpiper-image"), (Load.self, "sandpiper-image"), (Save.self, "sandpiper-image"),
         (Images.self, "sandpiper-image"), (History.self, "sandpiper-image"), (Tag.self, "sandpiper-image"),
         (RemoveImage.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
-        (Template.self, "sandpiper-supervisor"), (Doctor.self, "sandpiper-supervisor"),
+        (Policy.self, "sandpiper-policy"), (Template.self, "sandpiper-supervisor"), (Doctor.self, "sandpiper-supervisor"),
     ]
 
     /// The types that stand for the commands.
@@ -101,6 +101,10 @@ private struct SnapshotExport: ParsableCommand {
 private struct SnapshotImport: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Make a snapshot of an archive.")
+}
+
+private struct Policy: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Check and explain files of network policies.")
 }
 
 private struct Template: ParsableCommand {
