@@ -20,7 +20,10 @@ public struct PolicyFileError: Error, Hashable, Sendable, CustomStringConvertibl
         switch error as? YamlError {
         case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?,
             .composer(_, let problem, let mark, _)?:
-            self.init("this is no YAML: \(problem.excerpt())", line: mark.line)
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            let isBracket = lines.indices.contains(mark.line - 1) && lines[mark.line - 1].contains("]:")
+            let hint = isBracket ? "; a target that begins with '[' stands in quotes" : ""
+            self.init("this is no YAML: \(problem.excerpt())\(hint)", line: mark.line)
         case .duplicatedKeysInMapping(let names, let context)?:
             self.init("the key '\((names.first ?? "").excerpt(80))' is there twice", line: context.mark.line)
         case .reader(let problem, _, _, _)?: self.init("this is no YAML: \(problem.excerpt())")
