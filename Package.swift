@@ -161,8 +161,13 @@ let package = Package(
         // Tests
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        // The stack at one end of a TAP device, for the comparison with the kernel at the other.
+        .executableTarget(
+            name: "stack-peer", dependencies: ["NetworkAddress", "NetworkStack"], path: "Tests/StackPeer",
+            exclude: ["compare.py"], swiftSettings: strict),
         .testTarget(
-            name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack"], swiftSettings: strict),
+            name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack", "stack-peer"],
+            swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
             name: "CheckpointTests", dependencies: ["CCheckpoint", "Checkpoint", "LinuxSystem"], swiftSettings: strict),
