@@ -188,6 +188,10 @@ let package = Package(
         // Tests
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        // The stack at one end of a TAP device, for the comparison with the kernel at the other.
+        .executableTarget(
+            name: "stack-peer", dependencies: ["NetworkAddress", "NetworkStack"], path: "Tests/StackPeer",
+            exclude: ["compare.py"], swiftSettings: strict),
         .testTarget(
             name: "NetworkPolicyTests", dependencies: ["NetworkAddress", "NetworkPolicy"], swiftSettings: strict),
         .testTarget(name: "DNSMessageTests", dependencies: ["DNSMessage", "NetworkAddress"], swiftSettings: strict),
@@ -195,7 +199,8 @@ let package = Package(
             name: "TrafficInspectionTests", dependencies: ["NetworkAddress", "TrafficInspection"],
             swiftSettings: strict),
         .testTarget(
-            name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack"], swiftSettings: strict),
+            name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack", "stack-peer"],
+            swiftSettings: strict),
         .testTarget(
             name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
             swiftSettings: strict),

@@ -35,7 +35,7 @@ struct LinkTests {
     private func solicit(
         _ guest: ScriptedGuest, _ target: IPAddress, from source: IPAddress, hopLimit: UInt8 = 255
     ) -> [SentPacket] {
-        let group = IPAddress("ff02::1:ff00:2")!
+        let group = IPAddress.v6(IPv6Address(high: 0xFF02_0000_0000_0000, low: 0x1_FF00_0002))
         let message = GuestFrames.icmp(from: source, to: group, type: 135, [0, 0, 0, 0] + target.bytes)
         guest.send(from: source, to: group, protocolNumber: 58, message, hopLimit: hopLimit)
         return guest.packets()

@@ -5,12 +5,12 @@ import Testing
 
 /// A stack, and a guest that sends it what a test says.
 final class ScriptedGuest {
-    static let v4 = IPAddress("10.0.2.15")!
-    static let v6 = IPAddress("fd00::15")!
-    static let gateway4 = IPAddress("10.0.2.2")!
-    static let gateway6 = IPAddress("fd00::2")!
-    static let peer4 = IPAddress("198.51.100.7")!
-    static let peer6 = IPAddress("2001:db8::7")!
+    static let v4 = IPAddress.v4(IPv4Address(10, 0, 2, 15))
+    static let v6 = IPAddress.v6(IPv6Address(high: 0xFD00_0000_0000_0000, low: 0x15))
+    static let gateway4 = IPAddress.v4(IPv4Address(10, 0, 2, 2))
+    static let gateway6 = IPAddress.v6(IPv6Address(high: 0xFD00_0000_0000_0000, low: 2))
+    static let peer4 = IPAddress.v4(IPv4Address(198, 51, 100, 7))
+    static let peer6 = IPAddress.v6(IPv6Address(high: 0x2001_0DB8_0000_0000, low: 7))
 
     let stack: NetworkStack
     let log = FrameLog()

@@ -107,6 +107,19 @@ struct SendingTests {
         #expect(guest.now.nanoseconds(since: begun) >= .seconds(120))
     }
 
+    @Test("while some is sent again, acknowledgements alone stand behind all that was sent")
+    func bareAcknowledgements() throws {
+        let conversation = try Conversation(guest)
+        conversation.write(bytes(5000))
+        let end = conversation.segments().last?.end
+        guest.wait(milliseconds: 250)
+        #expect(guest.segments().count == 1)
+        // The guest has all of it and would drop an acknowledgement that stands before that.
+        conversation.send([1], acknowledging: conversation.acknowledgement &- 5000)
+        guest.wait(milliseconds: 5)
+        #expect(guest.segments().map(\.sequence) == [end])
+    }
+
     @Test("a repeated acknowledgement makes the first segment go again at once")
     func fastRetransmit() throws {
         let conversation = try Conversation(guest, options: [2, 4, 5, 180, 1, 3, 3, 7])

@@ -85,6 +85,7 @@ extension NetworkStack {
         connection.wantsWritable = true
         guard connection.output.count < limits.sendBuffer / 2, !connection.isStarved else { return }
         connection.isStarved = true
+        if starved.count > 2 * connections.count + 1024 { starved.removeAll { connections[$0] == nil } }
         starved.append(connection.id)
     }
 
@@ -97,7 +98,8 @@ extension NetworkStack {
     }
 
     /// Shows `body` bytes that came, as many as lie together, which says how many of them it took; that is also what comes
-    /// back. Call again when it took all and more are wanted. With nothing to read, `body` is not called.
+    /// back. Call again when it took all and more are wanted. With nothing to read, `body` is not called; it must not call
+    /// the stack itself.
     public func read(
         _ id: ConnectionID, at now: Instant, _ body: (UnsafeRawBufferPointer) throws -> Int
     ) rethrows -> Int {

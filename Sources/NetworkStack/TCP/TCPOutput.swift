@@ -13,17 +13,27 @@ extension NetworkStack {
             if case .sent = outcome { count += 1 }
         }
         if case .nothing = outcome, connection.mustAcknowledge {
-            if !sendSegment(connection, connection.next, 0, .acknowledgement, at: now) { outcome = .linkIsFull }
+            if !sendSegment(connection, connection.bareSequence, 0, .acknowledgement, at: now) {
+                outcome = .linkIsFull
+            }
         }
         switch outcome {
         case .nothing: break
         case .sent, .linkIsFull:
-            if !connection.isWaiting {
-                connection.isWaiting = true
-                waitingConnections.append(connection.id)
-            }
+            stand(connection)
         }
         schedule(connection, at: now)
+    }
+
+    /// Puts a connection into the line of those that wait for the link. Those that are gone do not stay in it for ever,
+    /// even when the guest never takes a frame.
+    private func stand(_ connection: TCPConnection) {
+        guard !connection.isWaiting else { return }
+        connection.isWaiting = true
+        if waitingConnections.count > 2 * connections.count + 1024 {
+            waitingConnections.keep { connections[$0]?.isWaiting ?? false }
+        }
+        waitingConnections.append(connection.id)
     }
 
     /// Whether there is anything that the link could stop.

@@ -133,7 +133,7 @@ extension NetworkStack {
         }
         guard keepAlive.sent < keepAlive.count else {
             sendBare(
-                connection.flow, sequence: connection.next, acknowledgement: connection.expected,
+                connection.flow, sequence: connection.bareSequence, acknowledgement: connection.expected,
                 flags: [.reset, .acknowledgement])
             return close(connection, .timedOut, at: now)
         }
