@@ -181,7 +181,7 @@ let package = Package(
             name: "TrafficInspectionTests", dependencies: ["NetworkAddress", "TrafficInspection"],
             swiftSettings: strict),
         .testTarget(
-            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile"],
+            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
             swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
