@@ -205,7 +205,7 @@ let package = Package(
             name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
             swiftSettings: strict),
         .testTarget(
-            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile"],
+            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
             swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
