@@ -8,11 +8,12 @@
 A line of JSON for each case: case, ok, and of one that failed what was expected and seen. A file has `title`, `network`
 (options, or a policy), perhaps `options` for the sandbox and `lab` for the lab, and `cases`. A case is a step or has `steps`.
 Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of the name server), `wait`
-(seconds), `host` and `outside` (command). A step is tried in the sandbox, or with `on` on the `host`, `outside`, or in an
+(seconds), `host` and `outside` (command), `sandpiper` (command; in it `{sandbox}` is the sandbox), and `log` (has: the fields
+of an event since the case began, where `"+"` is any number above zero). A step is tried in the sandbox, or with `on` on the `host`, `outside`, or in an
 `other` sandbox whose network is the file's `other`.
 
 What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look; `reply`,
-text that the answer holds, or with `not_reply` does not; `within` seconds. A refusal by policy has to be in the sandbox's
+text that the answer holds, or with `not_reply` does not; `within` seconds, and `at_least` so many. A refusal by policy has to be in the sandbox's
 log: `event` are the fields that it has, `false` for none. What was refused must not have reached the servers.
 """
 
@@ -187,6 +188,14 @@ class Runner:
         if action in ("host", "outside"):
             self.lab.do(**{action: step["command"]})
             return None
+        if action == "log":
+            return self.wait_for_event(step["has"], self._known_at_begin)
+        if action == "sandpiper":
+            words = [word.replace("{sandbox}", self.sandbox.name) for word in step["command"]]
+            begin = time.monotonic()
+            status, output, error = self.product.run(*words, check=False)
+            answer = {"outcome": f"status {status}", "reply": output + error, "seconds": round(time.monotonic() - begin, 3)}
+            return self.judge({**step, "within": step.get("within", 60)}, answer, 0)
         _, self._ends = self.lab.reached(self._ends)
         known = len(self.sandbox.log) if self.product else 0
         asked = {name: value for name, value in step.items() if name != "is"}
@@ -207,6 +216,8 @@ class Runner:
             return f"expected {' or '.join(allowed)}, seen {seen}{self.explain(known)}"
         if answer["seconds"] > step.get("within", PROMPT if is_denied else USUAL):
             return f"took too long: {seen}"
+        if answer["seconds"] < step.get("at_least", 0):
+            return f"took too little time: {seen}"
         reply = json.dumps(answer["reply"]) if not isinstance(answer["reply"], str) else answer["reply"]
         for wanted in step.get("reply", []) if isinstance(step.get("reply"), list) else [step.get("reply", "")]:
             if wanted not in reply:
@@ -254,6 +265,10 @@ class Runner:
             if step.get("port"):
                 wanted["port"] = step["port"]
         wanted.update(event)
+        return self.wait_for_event(wanted, known)
+
+    def wait_for_event(self, wanted, known):
+        """Waits a while for an event that has what is wanted; what is wrong when there is none."""
         deadline = time.monotonic() + EVENT_PATIENCE
         while True:
             lines = self.sandbox.log[known:]
@@ -277,6 +292,9 @@ class Runner:
                     return False
             elif key == "rule":
                 if value not in (found or ""):
+                    return False
+            elif value == "+":
+                if not isinstance(found, int) or found <= 0:
                     return False
             elif found != value:
                 return False
