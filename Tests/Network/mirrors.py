@@ -58,7 +58,8 @@ class Mirrors:
         with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
             wheel.writestr("labwheel.py", "WORDS = 'hello from a wheel'\n")
             wheel.writestr(f"{information}/METADATA", "Metadata-Version: 2.1\nName: labwheel\nVersion: 1.0\n")
-            wheel.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nGenerator: lab\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{information}/WHEEL",
+                           "Wheel-Version: 1.0\nGenerator: lab\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{information}/RECORD", "")
         with open(os.path.join(folder, name), "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
@@ -96,4 +97,5 @@ class Mirrors:
 
     @staticmethod
     def _in(folder, *command):
-        return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=True).stdout

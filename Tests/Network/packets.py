@@ -21,8 +21,8 @@ def checksum(content):
 
 def ipv4(source, target, protocol, payload, identification=0, flags=0, offset=0):
     """A packet of IPv4."""
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identification, flags << 13 | offset // 8, 64, protocol,
-                       0, socket.inet_aton(source), socket.inet_aton(target))
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identification, flags << 13 | offset // 8, 64,
+                       protocol, 0, socket.inet_aton(source), socket.inet_aton(target))
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
@@ -119,8 +119,9 @@ class Wire:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as wire:
             wire.bind((self._device(), 0x0806))
             own = wire.getsockname()[4]
-            question = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, socket.inet_aton(step.get("source", "0.0.0.0")),
-                                   bytes(6), socket.inet_aton(step["to"]))
+            question = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own,
+                                   socket.inet_aton(step.get("source", "0.0.0.0")), bytes(6),
+                                   socket.inet_aton(step["to"]))
             wire.send(b"\xff" * 6 + own + b"\x08\x06" + question)
             deadline = time.monotonic() + 1
             while (left := deadline - time.monotonic()) > 0 and select.select([wire], [], [], left)[0]:
@@ -130,7 +131,7 @@ class Wire:
         return "timeout", ""
 
     def fragments(self, step):
-        """A datagram in pieces: `order` tells which are sent, by number; `overlap` has each repeat the end of the last."""
+        """A datagram in pieces: `order` tells which are sent; with `overlap` each repeats the end of the last."""
         target, port, length, size = step["to"], step["port"], step.get("length", 4000), step.get("size", 1000)
         own, identification = self._own(target), struct.unpack("!H", os.urandom(2))[0]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:

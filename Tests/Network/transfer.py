@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Moves bytes between a sandbox and the lab's server, one way, and compares digests: `transfer.py get|put HOST PORT BYTES`.
+"""Moves bytes between a sandbox and the lab's server, one way, and compares digests.
+
+    transfer.py get|put HOST PORT BYTES
 
 Prints the bytes per second, or what is wrong.
 """
