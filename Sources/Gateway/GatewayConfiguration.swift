@@ -17,6 +17,8 @@ public struct GatewayConfiguration: Sendable {
     public var nameServers: [Endpoint]?
     /// How much may pass.
     public var limits = NetworkLimits()
+    /// Through which connections of TCP go.
+    public var proxy: (scheme: UpstreamProxy.Scheme, endpoint: Endpoint)?
     /// Ports of the host that lead to the guest.
     public var ports: [PublishedPort] = []
 
@@ -28,13 +30,13 @@ public struct GatewayConfiguration: Sendable {
         self.policy = policy
     }
 
-    /// What the stack is told. The guest's loopback address answers what was sent to it.
+    /// What the stack is told.
     var stack: StackConfiguration {
         var generator = SystemRandomNumberGenerator()
         var stack = StackConfiguration(
             gatewayMAC: MACAddress(addresses.gatewayMAC),
             guestMAC: MACAddress(guestMAC),
-            guestAddresses: [addresses.guest, addresses.guestV6, GuestAddresses.loopback(like: addresses.guest)],
+            guestAddresses: [addresses.guest, addresses.guestV6],
             gatewayAddresses: [addresses.gateway, addresses.gatewayV6],
             seed: (generator.next(), generator.next()))
         stack.limits.connections = min(max(limits.connections, 1), 10_000)

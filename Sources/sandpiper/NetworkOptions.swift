@@ -85,6 +85,11 @@ struct NetworkOptions: ParsableArguments {
     var publish: [String] = []
     @Option(help: ArgumentHelp("Ask this name server instead of the host's own.", valueName: "address[:port]"))
     var dns: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Let all TCP connections go through a proxy: http://ADDRESS:PORT (CONNECT) or socks5://ADDRESS:PORT.",
+            valueName: "url"))
+    var proxy: String?
     @Option(help: "Bytes a second that may leave.") var uploadRate: ByteSize?
     @Option(help: "Bytes a second that may come in.") var downloadRate: ByteSize?
     @Option(help: "Packets a second, each way.") var packetRate: UInt64?
@@ -114,6 +119,7 @@ struct NetworkOptions: ParsableArguments {
         for text in dns where NetworkSettings.nameServer(text) == nil {
             throw Failure("--dns \(text): write the address of a name server, perhaps with a port")
         }
+        settings.proxy = try proxy.map { try UpstreamProxy($0) }
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)
         settings.limits.ingress = .init(bytes: downloadRate.map { UInt64($0.bytes) }, packets: packetRate)

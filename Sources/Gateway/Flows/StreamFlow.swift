@@ -170,9 +170,10 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
 
     func work(in loop: GatewayLoop) {
         guard phase == .open else { return }
-        var isDone = moveIn(loop)
-        // What the server has said may let more of what the client says pass.
-        isDone = moveOut(loop) && isDone
+        // What the server has said may let more of what the client says pass, and the reverse.
+        let (heardBefore, isHeard) = (check?.holdsServer != true, moveIn(loop))
+        var isDone = moveOut(loop) && isHeard
+        if !heardBefore, check?.holdsServer != true { isDone = moveIn(loop) && isDone }
         guard phase == .open else { return }
         if guestEnded, outsideEnded { return complete(in: loop) }
         if !isDone, !isWaitingForTurn {
@@ -249,7 +250,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     /// - Returns: as ``moveOut(_:)``.
     private func moveIn(_ loop: GatewayLoop) -> Bool {
         var total = 0
-        while phase == .open, mayRead, !outsideEnded {
+        while phase == .open, mayRead, !outsideEnded, check?.holdsServer != true {
             guard total < Self.turn else { return false }
             var failure: Int32 = 0
             let count = loop.stack.write(connection, at: loop.time) { buffer in

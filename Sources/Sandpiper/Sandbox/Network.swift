@@ -32,6 +32,9 @@ extension Sandbox {
         public var nameServers: [String]?
         /// How much may pass.
         public var limits = NetworkLimits()
+        /// Through which all its TCP connections go, as `http://ADDRESS:PORT` or `socks5://ADDRESS:PORT`; datagrams and pings go
+        /// nowhere then.
+        public var proxy: String?
 
         /// A network with a policy: the public internet, if no other is given.
         public init(_ policy: NetworkPolicy = .public) { self.policy = policy }
@@ -49,6 +52,7 @@ extension Sandbox {
             settings.ports = ports
             settings.nameServers = nameServers
             settings.limits = limits
+            settings.proxy = try proxy.map { try UpstreamProxy($0) }
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")
             }
