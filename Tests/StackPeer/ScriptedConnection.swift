@@ -97,8 +97,12 @@ final class ScriptedConnection {
         while left > 0 {
             let count = stack.read(id, at: now) { bytes in
                 let count = min(bytes.count, left, Pattern.length)
-                let expected = Pattern.part(received, count)
-                if !expected.elementsEqual(bytes[..<count]) { isRight = false }
+                let isSame = Pattern.part(received, count).withUnsafeBytes { expected in
+                    guard let one = expected.baseAddress, let other = bytes.baseAddress else { return true }
+                    // Both have `count` bytes.
+                    return memcmp(one, other, count) == 0
+                }
+                if !isSame { isRight = false }
                 return count
             }
             guard count > 0 else { return }
