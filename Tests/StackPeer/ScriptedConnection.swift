@@ -33,7 +33,11 @@ final class ScriptedConnection {
     var deadline: Instant? { [readerPause, writerPause, patience].compactMap(\.self).min() }
 
     /// Whether nothing will change any more.
-    func isDone(at now: Instant) -> Bool { closed != nil || didReset || patience.map { $0 <= now } ?? false }
+    func isDone(at now: Instant) -> Bool {
+        if didReset || patience.map({ $0 <= now }) ?? false { return true }
+        // What ended well is still there to be read to its end.
+        return closed.map { $0 != .closed || reader.isEmpty } ?? false
+    }
 
     /// What came of it, in the words of `compare.py`.
     var outcome: String {
