@@ -78,7 +78,8 @@ let package = Package(
         // Floor 2
         .target(name: "Control", dependencies: ["SandboxState", agentProtocol], swiftSettings: strict),
         .target(
-            name: "PolicyFile", dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
+            name: "PolicyFile",
+            dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
             swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
@@ -181,7 +182,8 @@ let package = Package(
             name: "TrafficInspectionTests", dependencies: ["NetworkAddress", "TrafficInspection"],
             swiftSettings: strict),
         .testTarget(
-            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
+            name: "PolicyFileTests",
+            dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
             swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(

@@ -11,7 +11,8 @@ enum ForwardedCommands {
         (Logout.self, "sandpiper-image"), (Load.self, "sandpiper-image"), (Save.self, "sandpiper-image"),
         (Images.self, "sandpiper-image"), (History.self, "sandpiper-image"), (Tag.self, "sandpiper-image"),
         (RemoveImage.self, "sandpiper-image"), (DiskUsage.self, "sandpiper-image"),
-        (Policy.self, "sandpiper-policy"), (Template.self, "sandpiper-supervisor"), (Doctor.self, "sandpiper-supervisor"),
+        (Policy.self, "sandpiper-policy"), (Template.self, "sandpiper-supervisor"),
+        (Doctor.self, "sandpiper-supervisor"),
     ]
 
     /// The types that stand for the commands.
