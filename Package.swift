@@ -90,7 +90,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "PolicyFile", dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
+            name: "PolicyFile",
+            dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
             swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),

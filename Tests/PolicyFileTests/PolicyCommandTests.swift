@@ -39,7 +39,8 @@ struct PolicyCommandTests {
             ("api.example.com:80", 1, "address    "), ("x.example.net:22", 0, "handshake  rule 3: allow *.example.net"),
             ("bad.example.com:443", 1, "name       rule 1: deny bad.example.com"),
             ("example.net:443", 1, "name       default deny, as no rule matches"),
-            ("10.0.0.1:5432", 0, "rule 4: allow 10.0.0.0/8:5432/tcp"), ("10.0.0.1:5432/udp", 1, "no name that is allowed"),
+            ("10.0.0.1:5432", 0, "rule 4: allow 10.0.0.0/8:5432/tcp"),
+            ("10.0.0.1:5432/udp", 1, "no name that is allowed"),
             ("x.example.net:443/udp", 1, "QUIC"), ("ingress:10.0.0.1:80", 0, "default allow"),
             ("x.example.net/icmp", 0, "address    rule 3"),
         ] as [(String, Int32, String)])
