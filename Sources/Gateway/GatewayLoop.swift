@@ -227,7 +227,7 @@ final class GatewayLoop {
 
     /// How long to wait, in nanoseconds; `nil` for ever.
     private func patience() -> UInt64? {
-        if !unfinished.isEmpty { return 0 }
+        if !unfinished.isEmpty || link.mayRead && egress.allows(at: now) { return 0 }
         // What a limit has stopped goes on by time, what the other side has stopped by an event.
         var next: UInt64?
         func consider(_ deadline: UInt64?) { if let deadline { next = min(next ?? .max, deadline) } }
