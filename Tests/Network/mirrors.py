@@ -82,7 +82,7 @@ class Mirrors:
 
     def _files(self, folder):
         content = os.urandom(1 << 20)
-        for name, count in (("small", 1), ("large", 16)):
+        for name, count in (("small", 1), ("large", 6)):
             with open(os.path.join(folder, name), "wb") as file:
                 for _ in range(count):
                     file.write(content)
