@@ -70,7 +70,7 @@ class Contender:
 
     def round(self, quick):
         """One measurement of everything."""
-        seconds, connections, requests = ("1", "200", "200") if quick else ("4", "2000", "2000")
+        seconds, connections, requests = ("1", "200", "200") if quick else ("3", "2000", "2000")
         stream = ["iperf3", "--json", "--length", "1M", "--time", seconds, "--omit", "1"]
         figures = {}
         server = ["--client", SERVER, "--port", str(STREAM_PORT)]

@@ -36,7 +36,7 @@ import Testing
     func gibibyte() async throws {
         try await TestHome.with(["network.tar"]) { home in
             try await NetworkCases("clients/clients.json").run(
-                in: home, ["--only", "whole", "--bytes", "\(1 << 30)"], patience: .seconds(900))
+                in: home, ["--only", "bytes", "--bytes", "\(1 << 30)"], patience: .seconds(900))
         }
     }
 }

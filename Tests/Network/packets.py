@@ -26,12 +26,21 @@ def ipv4(source, target, protocol, payload, identification=0, flags=0, offset=0)
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
+def ipv6(source, target, protocol, payload):
+    """A packet of IPv6."""
+    head = struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64)
+    return head + socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target) + payload
+
+
 def _pseudo(source, target, protocol, length):
+    if ":" in target:
+        ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+        return ends + struct.pack("!II", length, protocol)
     return socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, protocol, length)
 
 
 def udp(source, target, source_port, port, payload):
-    """A datagram of UDP over IPv4."""
+    """A datagram of UDP."""
     length = 8 + len(payload)
     head = struct.pack("!HHHH", source_port, port, length, 0)
     value = checksum(_pseudo(source, target, 17, length) + head + payload) or 0xFFFF
@@ -39,7 +48,7 @@ def udp(source, target, source_port, port, payload):
 
 
 def tcp(source, target, source_port, port, flags, sequence=1, payload=b""):
-    """A segment of TCP over IPv4."""
+    """A segment of TCP."""
     head = struct.pack("!HHIIBBHHH", source_port, port, sequence, 0, 0x50, flags, 65535, 0, 0)
     value = checksum(_pseudo(source, target, 6, len(head) + len(payload)) + head + payload)
     return head[:16] + struct.pack("!H", value) + head[18:] + payload
@@ -104,13 +113,17 @@ class Wire:
         """A datagram, or the first segment of a connection, that claims to come from somebody else."""
         source, target, port = step["source"], step["to"], step["port"]
         if step.get("protocol") == "tcp":
-            payload = tcp(source, target, 40000, port, step.get("flags", 2))
-            packet = ipv4(source, target, 6, payload)
+            number, payload = 6, tcp(source, target, 40000, port, step.get("flags", 2))
         else:
-            packet = ipv4(source, target, 17, udp(source, target, 40000, port, step.get("send", "forged").encode()))
+            number, payload = 17, udp(source, target, 40000, port, step.get("send", "forged").encode())
+        # Headers of IPv6 that stand before the payload: number, and content without the number that follows.
+        for header, content in reversed(step.get("headers", [])):
+            number, payload = header, bytes([number]) + bytes.fromhex(content) + payload
+        is_six = ":" in target
+        packet = (ipv6 if is_six else ipv4)(source, target, number, payload)
         hardware = bytes.fromhex(step["hardware"]) if "hardware" in step else None
         for _ in range(3):
-            self._send_frame(packet, source=hardware)
+            self._send_frame(packet, kind=0x86DD if is_six else 0x0800, source=hardware)
         time.sleep(0.3)
         return "sent", ""
 
@@ -160,11 +173,13 @@ class Wire:
 
     def raw(self, step):
         """A packet of another protocol, or bytes that are no packet at all."""
-        own = self._own(step["to"])
+        own = step.get("source") or self._own(step["to"])
         payload = bytes.fromhex(step["payload"]) if "payload" in step else b"payload of a protocol"
         for _ in range(step.get("count", 1)):
             if "frame" in step:
                 self._send_frame(bytes.fromhex(step["frame"]), kind=step.get("kind", 0x0800))
+            elif ":" in own:
+                self._send_frame(ipv6(own, step["to"], step["protocol"], payload), kind=0x86DD)
             else:
                 self._send_frame(ipv4(own, step["to"], step["protocol"], payload))
         time.sleep(0.3)
