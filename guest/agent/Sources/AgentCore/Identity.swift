@@ -49,7 +49,9 @@ struct Identity {
         else { throw .refused("the machine id '\(id)' is not 32 lower-case hexadecimal digits") }
 
         try AgentError.check("set the hardware address") {
-            configuration.mac.withUnsafeBufferPointer { agent_set_hardware_address(GuestNetwork.interface, $0.baseAddress) }
+            configuration.mac.withUnsafeBufferPointer {
+                agent_set_hardware_address(GuestNetwork.interface, $0.baseAddress)
+            }
         }
         try PreparedMachine.addGateways()
         for address in configuration.addresses where agent_has_address(GuestNetwork.interface, address) != 1 {
