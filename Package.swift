@@ -149,8 +149,8 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkPolicy", "OCI",
-                "SandboxState",
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkAddress",
+                "NetworkPolicy", "OCI", "SandboxState",
                 "TextLayout", agentProtocol, argumentParser,
                 fileProtocol,
             ],
@@ -179,7 +179,6 @@ let package = Package(
         // Tests
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
-        .testTarget(name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack"], swiftSettings: strict),
         .testTarget(
             name: "NetworkPolicyTests", dependencies: ["NetworkAddress", "NetworkPolicy"], swiftSettings: strict),
         .testTarget(name: "DNSMessageTests", dependencies: ["DNSMessage", "NetworkAddress"], swiftSettings: strict),

@@ -85,6 +85,11 @@ struct NetworkOptions: ParsableArguments {
     var publish: [String] = []
     @Option(help: ArgumentHelp("Ask this name server instead of the host's own.", valueName: "address[:port]"))
     var dns: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Join a private network, in which sandboxes reach each other by name; see 'sandpiper network'.",
+            valueName: "network"))
+    var join: [NetworkName] = []
     @Option(help: "Bytes a second that may leave.") var uploadRate: ByteSize?
     @Option(help: "Bytes a second that may come in.") var downloadRate: ByteSize?
     @Option(help: "Packets a second, each way.") var packetRate: UInt64?
@@ -114,6 +119,10 @@ struct NetworkOptions: ParsableArguments {
         for text in dns where NetworkSettings.nameServer(text) == nil {
             throw Failure("--dns \(text): write the address of a name server, perhaps with a port")
         }
+        for (index, name) in join.enumerated() where join[..<index].contains(name) {
+            throw Failure("--join \(name): it is given twice")
+        }
+        settings.networks = join.map(\.description)
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)
         settings.limits.ingress = .init(bytes: downloadRate.map { UInt64($0.bytes) }, packets: packetRate)

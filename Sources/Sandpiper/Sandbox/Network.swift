@@ -32,6 +32,8 @@ extension Sandbox {
         public var nameServers: [String]?
         /// How much may pass.
         public var limits = NetworkLimits()
+        /// The names of the private networks that it joins; see ``PrivateNetwork``.
+        public var networks: [String] = []
 
         /// A network with a policy: the public internet, if no other is given.
         public init(_ policy: NetworkPolicy = .public) { self.policy = policy }
@@ -49,6 +51,11 @@ extension Sandbox {
             settings.ports = ports
             settings.nameServers = nameServers
             settings.limits = limits
+            for name in networks { _ = try PrivateNetwork.checked(name) }
+            guard Set(networks).count == networks.count else {
+                throw SandpiperError.invalidArgument("a private network is given twice")
+            }
+            settings.networks = networks
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")
             }
