@@ -34,6 +34,7 @@ let package = Package(
         .library(name: "NetworkPolicy", targets: ["NetworkAddress", "NetworkPolicy"]),
         .library(name: "OCI", targets: ["OCI"]),
         .library(name: "SandboxState", targets: ["SandboxState"]),
+        .library(name: "PolicyFile", targets: ["PolicyFile"]),
         .library(name: "Sandpiper", targets: ["Sandpiper"]),
         .library(name: "TrafficInspection", targets: ["TrafficInspection"]),
     ],
@@ -46,6 +47,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
@@ -74,7 +76,7 @@ let package = Package(
             name: "GuestFiles",
             dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
             swiftSettings: strict),
-        .target(name: "NetworkPolicy", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        .target(name: "NetworkPolicy", dependencies: ["ForeignText", "NetworkAddress"], swiftSettings: strict),
         .target(name: "DNSMessage", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .target(name: "TrafficInspection", dependencies: ["NetworkAddress"], swiftSettings: strict),
         // Floor 2
@@ -86,6 +88,9 @@ let package = Package(
                 "CLinux", "DNSMessage", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "NetworkStack", "SandboxState",
                 "TrafficInspection", .product(name: "HeapModule", package: "swift-collections"),
             ],
+            swiftSettings: strict),
+        .target(
+            name: "PolicyFile", dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
             swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
@@ -172,6 +177,10 @@ let package = Package(
                 "RegistryClient", "SandboxState", "SnapshotArchive", "TextLayout", argumentParser,
             ],
             swiftSettings: strict),
+        .executableTarget(
+            name: "sandpiper-policy",
+            dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy", "PolicyFile", argumentParser],
+            swiftSettings: strict, linkerSettings: staticExecutable),
         // The examples are packages of their own for their readers, and built and run here by the tests.
         .executableTarget(
             name: "RunPython", dependencies: ["Sandpiper"], path: "Examples/RunPython/Sources/RunPython",
@@ -179,6 +188,10 @@ let package = Package(
         // Tests
         .testTarget(name: "TextLayoutTests", dependencies: ["TextLayout"], swiftSettings: strict),
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        // The stack at one end of a TAP device, for the comparison with the kernel at the other.
+        .executableTarget(
+            name: "stack-peer", dependencies: ["NetworkAddress", "NetworkStack"], path: "Tests/StackPeer",
+            exclude: ["compare.py"], swiftSettings: strict),
         .testTarget(
             name: "NetworkPolicyTests", dependencies: ["NetworkAddress", "NetworkPolicy"], swiftSettings: strict),
         .testTarget(name: "DNSMessageTests", dependencies: ["DNSMessage", "NetworkAddress"], swiftSettings: strict),
@@ -186,7 +199,14 @@ let package = Package(
             name: "TrafficInspectionTests", dependencies: ["NetworkAddress", "TrafficInspection"],
             swiftSettings: strict),
         .testTarget(
-            name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack"], swiftSettings: strict),
+            name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack", "stack-peer"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile"],
+            swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
             name: "CheckpointTests", dependencies: ["CCheckpoint", "Checkpoint", "LinuxSystem"], swiftSettings: strict),

@@ -19,13 +19,22 @@ let oci = Target.Dependency.product(name: "OCI", package: "sandpiper")
 // link to the file that is theirs: they are built alone, and no module says more to the world than its callers need.
 let fuzzers: [Target] = [
     .executableTarget(
+        name: "FuzzClientHello", dependencies: [.product(name: "TrafficInspection", package: "sandpiper")],
+        swiftSettings: strict),
+    .executableTarget(
         name: "FuzzClientMessages",
         dependencies: [agentProtocol, .product(name: "Control", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(name: "FuzzCompression", dependencies: [compression], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzDNSMessage", dependencies: [.product(name: "DNSMessage", package: "sandpiper")],
+        swiftSettings: strict),
     .executableTarget(name: "FuzzDockerConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),
     .executableTarget(name: "FuzzELF", dependencies: ["FuzzInput", linuxSystem], swiftSettings: strict),
     .executableTarget(name: "FuzzFileMessages", dependencies: [fileProtocol], swiftSettings: strict),
     .executableTarget(name: "FuzzFrames", dependencies: [agentProtocol], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzHTTPRequests", dependencies: [.product(name: "TrafficInspection", package: "sandpiper")],
+        swiftSettings: strict),
     .executableTarget(
         name: "FuzzImageArchive",
         dependencies: diskImage + [
@@ -43,6 +52,14 @@ let fuzzers: [Target] = [
         dependencies: [.product(name: "CLinux", package: "sandpiper"), linuxSystem, treeArchive], swiftSettings: strict),
     .executableTarget(name: "FuzzNetworkPackets", dependencies: networkStack, swiftSettings: strict),
     .executableTarget(name: "FuzzNetworkStack", dependencies: networkStack, swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzPolicyFile",
+        dependencies: [
+            .product(name: "NetworkPolicy", package: "sandpiper"), .product(name: "PolicyFile", package: "sandpiper"),
+        ], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzPolicyRule", dependencies: [.product(name: "NetworkPolicy", package: "sandpiper")],
+        swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),

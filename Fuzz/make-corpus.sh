@@ -13,6 +13,7 @@ mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileM
   "$corpus"/Fuzz{SupervisorMessages,Tar,TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
 
 python3 "$package/snapshot-archive.py" "$corpus/FuzzSnapshotArchive"
+python3 "$package/network-seeds.py" "$corpus"
 
 # One folder in every dialect of GNU tar.
 cd "$work"

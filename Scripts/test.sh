@@ -81,7 +81,7 @@ if [ "$(id -u)" = 0 ]; then
   find "$bundle" -maxdepth 1 -name '*.resources' -exec cp --recursive {} "$open/bundle/" \;
   # The bundle finds the toolchain's libraries beside itself as well, should the toolchain be out of reach.
   ldd "$open/bundle"/*.xctest | awk '/\/swift\// { print $3 }' | xargs --no-run-if-empty cp --target-directory="$open/bundle"
-  cp "$executables"/sandpiper{,-supervisor,-image,-mounts} "$open/executables/"
+  cp "$executables"/sandpiper{,-supervisor,-image,-mounts,-policy} "$open/executables/"
   cp --dereference "$executables"/guest/* "$open/executables/guest/"
   cp "$images"/* "$open/images/"
   chmod -R go+rX "$open"

@@ -172,7 +172,10 @@ final class GatewayLoop {
             expireTimers()
             let again = unfinished
             unfinished = []
-            for stream in again { stream.work(in: self) }
+            for stream in again {
+                stream.isWaitingForTurn = false
+                stream.work(in: self)
+            }
             handleEvents()
             networks?.port?.work(in: self)
             try flushLink()
@@ -234,7 +237,8 @@ final class GatewayLoop {
 
     /// How long to wait, in nanoseconds; `nil` for ever.
     private func patience() -> UInt64? {
-        if !unfinished.isEmpty || networks?.port?.hasWork(in: self) == true { return 0 }
+        if !unfinished.isEmpty || link.mayRead && egress.allows(at: now) { return 0 }
+        if networks?.port?.hasWork(in: self) == true { return 0 }
         // What a limit has stopped goes on by time, what the other side has stopped by an event.
         var next: UInt64?
         func consider(_ deadline: UInt64?) { if let deadline { next = min(next ?? .max, deadline) } }

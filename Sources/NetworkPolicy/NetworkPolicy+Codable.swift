@@ -1,3 +1,5 @@
+import ForeignText
+
 /// The form in which records keep a policy, the API takes it and policy files have it:
 ///
 ///     {"egress":"deny","ingress":"allow","recordsAllowed":false,
@@ -15,7 +17,8 @@ extension NetworkPolicy: Codable {
         if let container = try? decoder.singleValueContainer(), let word = try? container.decode(String.self) {
             guard let policy = NetworkPolicy(preset: word) else {
                 throw DecodingError.dataCorruptedError(
-                    in: container, debugDescription: "'\(word)' is no policy: write none, public or all, or rules")
+                    in: container,
+                    debugDescription: "'\(word.excerpt(80))' is no policy: write none, public or all, or rules")
             }
             self = policy
             return
@@ -99,6 +102,7 @@ private struct AnyKey: CodingKey {
         guard let unknown = container.allKeys.first(where: { !known.contains($0.stringValue) }) else { return }
         throw DecodingError.dataCorruptedError(
             forKey: unknown, in: container,
-            debugDescription: "no such key: '\(unknown.stringValue)'; there are \(known.joined(separator: ", "))")
+            debugDescription:
+                "no such key: '\(unknown.stringValue.excerpt(80))'; there are \(known.joined(separator: ", "))")
     }
 }

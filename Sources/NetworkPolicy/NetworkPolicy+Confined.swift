@@ -4,7 +4,7 @@ extension NetworkPolicy {
     public var confinedToPublic: NetworkPolicy {
         var denied: [Rule] = []
         for group in Group.allCases where group != .public {
-            if let rule = try? Rule(.deny, .group(group)) { denied.append(rule) }
+            if let rule = try? Rule(.deny, .egress, .group(group)) { denied.append(rule) }
         }
         return NetworkPolicy(denied + rules, egress: egress, ingress: ingress, recordsAllowed: recordsAllowed) ?? .none
     }

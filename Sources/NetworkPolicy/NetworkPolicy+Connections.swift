@@ -88,14 +88,19 @@ private struct Evaluation {
     /// - Parameter hoping: what a claim has to say is taken for what leads to allowing.
     func run(hoping: Bool = false) -> Outcome {
         // What a refusal by default is explained with: the rule that came nearest to allowing.
-        var nearest: (index: Int, rule: Rule, reason: Reason)?
+        var nearest: (index: Int?, rule: Rule?, reason: Reason)?
         for (index, rule) in policy.rules.enumerated()
         where rule.direction == connection.direction && rule.covers(connection.transport, connection.port) {
             switch rule.action == .allow ? allows(rule) : denies(rule) {
             case .yes: return .ruling(Ruling(action: rule.action, index: index, rule: rule, reason: .rule))
             case .no: break
             case .almost(let reason):
-                if reason.nearness > (nearest?.reason.nearness ?? -1) { nearest = (index, rule, reason) }
+                if reason.nearness > (nearest?.reason.nearness ?? -1) {
+                    nearest = (index, rule, reason)
+                } else if reason == .notResolved, nearest?.reason == .notResolved {
+                    // No name at all, so no rule is nearer than the others.
+                    nearest = (nil, nil, reason)
+                }
             case .claimNeeded where !hoping: return .claimNeeded
             case .claimNeeded:
                 if rule.action == .deny { continue }
@@ -160,13 +165,13 @@ private struct Evaluation {
     // MARK: rules by name
 
     private func allowsByName(_ rule: Rule) -> Match {
-        if connection.transport == .udp, connection.port == 443 { return .almost(.quic) }
         guard connection.names.contains(where: rule.target.matches) else {
             // Nearer when the client named a server of this rule all the same.
             guard let name = claim?.name, !rule.target.matches(name) else { return .almost(.notResolved) }
             return .no
         }
         if let group = address.hiddenFromNames, !policy.givesAddress(address) { return .almost(.rebinding(group)) }
+        if connection.transport == .udp, connection.port == 443 { return .almost(.quic) }
         guard connection.transport == .tcp else { return .yes }
         guard let claim else { return .claimNeeded }
         if let application = rule.application, claim.application != application {

@@ -13,8 +13,9 @@ extension NetworkPolicy.Ruling: CustomStringConvertible {
         case .nameMismatch: "\(by)the client named another server"
         case .otherApplication(let application):
             "\(by)the client does not speak \(application == .tls ? "TLS" : "HTTP")"
-        case .quic: "\(by)UDP port 443 (QUIC) does not pass under rules by name"
-        case .encryptedDNS: "\(by)encrypted DNS does not pass under rules by name, unless allowed by its own name"
+        case .quic: "\(by)QUIC does not pass under rules by name, but for a rule such as '203.0.113.0/24:443/udp'"
+        case .encryptedDNS:
+            "\(by)encrypted DNS does not pass under rules by name, but for a rule with its own name, or its address and port"
         case .rebinding(let group):
             "\(by)the name leads to an address of the group '\(group.rawValue)', which no rule by address allows"
         }

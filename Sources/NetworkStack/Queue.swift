@@ -9,6 +9,12 @@ struct Queue<Element> {
 
     mutating func append(_ element: Element) { elements.append(element) }
 
+    /// Drops those that `isWanted` does not want.
+    mutating func keep(_ isWanted: (Element) -> Bool) {
+        elements = elements[start...].filter { $0.map(isWanted) ?? false }
+        start = 0
+    }
+
     mutating func popFirst() -> Element? {
         guard start < elements.count else { return nil }
         let element = elements[start]

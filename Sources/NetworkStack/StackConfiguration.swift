@@ -52,12 +52,15 @@ public struct StackLimits: Sendable {
     public var sendBuffer = 1 << 20
     /// The buffers of all connections.
     public var totalBuffers = 256 << 20
-    /// Datagrams being put together from fragments, and their bytes.
+    /// Datagrams being put together from fragments; the oldest makes room.
     public var fragmentedDatagrams = 64
+    /// The bytes of all of them.
     public var fragmentBytes = 4 << 20
-    /// Frames and events that wait for the link or the gateway; what comes beyond is dropped.
+    /// Frames that wait for the link, other than those of connections; what comes beyond is dropped.
     public var waitingFrameBytes = 1 << 20
+    /// Datagrams, pings and forwarded packets that wait for the gateway; what comes beyond is dropped.
     public var waitingDatagramBytes = 4 << 20
+    /// Refusals that wait to be told; what comes beyond is counted.
     public var waitingRefusals = 256
     /// How long an acknowledgement waits for company.
     public var acknowledgementDelay: UInt64 = .milliseconds(2)

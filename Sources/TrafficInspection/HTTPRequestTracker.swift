@@ -118,6 +118,9 @@ public struct HTTPRequestTracker: Sendable {
         return nil
     }
 
+    /// Whether every request that has passed was answered whole, so that something else can be said in the server's place.
+    public var isAnswered: Bool { waiting.isEmpty && responses.isBetweenMessages }
+
     /// Looks at further bytes of the server, in order and all of them; they may pass before or after that. What the client
     /// may send after it asked for another protocol depends on the answer, so then ask `next` again.
     public mutating func observe(server bytes: Span<UInt8>) {

@@ -16,6 +16,9 @@ struct HTTPResponseTracker: Sendable {
     /// How many of the first bytes of an incomplete head are known to hold no end of it.
     private var scanned = 0
 
+    /// Whether the last response is complete, and the next has not begun.
+    var isBetweenMessages: Bool { if case .head = state { held.isEmpty } else { false } }
+
     /// Looks at further bytes of the server.
     ///
     /// - Parameter answered: told each status, also of responses before the final one; says what was asked for.

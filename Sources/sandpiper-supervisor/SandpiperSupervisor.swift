@@ -54,6 +54,8 @@ struct SandpiperSupervisor {
                 // It is not closed before it was copied.
                 withExtendedLifetime(null) { _ = dup2(null.rawValue, 2) }
             }
+            // A socket for each connection of the sandbox.
+            OpenFileLimit.raise()
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             let supervisor = Supervisor(record, directory, in: home, on: group)
             let life = Task { await supervisor.run(client: control) }

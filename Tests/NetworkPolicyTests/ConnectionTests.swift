@@ -148,6 +148,8 @@ struct ConnectionTests {
             ("allow a.example:443/tcp", "udp 203.0.113.5:443 = a.example", "deny -"),
             ("allow a.example:443", "icmp 203.0.113.5 = a.example", "deny -"),
             // Edges of wildcards.
+            ("allow a.example; allow b.example", "udp 203.0.113.5:443 = b.example", "deny 1"),
+            ("allow a.example; allow b.example", "tcp 203.0.113.5:443", "deny -"),
             ("allow *.example.com", "tcp 203.0.113.5:443 = a.example.com", "inspect"),
             ("allow *.example.com", "tcp 203.0.113.5:443 = a.b.example.com", "inspect"),
             ("allow *.example.com", "tcp 203.0.113.5:443 = example.com", "deny 0"),
@@ -169,12 +171,12 @@ struct ConnectionTests {
             // Under a broad rule nothing has to be resolved.
             ("allow a.example; allow public", "tcp 203.0.113.5:22", "allow 1"),
             ("allow a.example; allow public", "tcp 203.0.113.5:443", "inspect"),
-            ("allow a.example; allow public", "udp 203.0.113.5:443", "deny 0"),
+            ("allow a.example; allow public", "udp 203.0.113.5:443", "deny 1"),
             ("allow a.example; allow public", "udp 203.0.113.5:444", "allow 1"),
             ("allow a.example; allow 203.0.113.5:443/udp", "udp 203.0.113.5:443", "allow 1"),
             ("allow a.example; allow 203.0.113.0/24:443/udp", "udp 203.0.113.5:443", "allow 1"),
-            ("allow a.example; allow 203.0.113.0/24:443", "udp 203.0.113.5:443", "deny 0"),
-            ("allow a.example; allow 203.0.113.0/24", "udp 203.0.113.5:443", "deny 0"),
+            ("allow a.example; allow 203.0.113.0/24:443", "udp 203.0.113.5:443", "deny 1"),
+            ("allow a.example; allow 203.0.113.0/24", "udp 203.0.113.5:443", "deny 1"),
             // Encrypted DNS.
             ("allow a.example; allow public", "tcp 203.0.113.5:853", "deny 1"),
             ("allow a.example; allow public", "udp 203.0.113.5:853", "deny 1"),

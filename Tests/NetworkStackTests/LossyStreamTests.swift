@@ -22,7 +22,7 @@ struct LossyStreamTests {
         } else {
             guest.id = simulation.guest.connect(from: inside, to: outside, at: simulation.now)
         }
-        let isDone = simulation.run {
+        let isDone = simulation.run(seconds: 20_000) {
             host.work(at: simulation.now)
             guest.work(at: simulation.now)
             return host.closed != nil && guest.closed != nil
@@ -57,6 +57,21 @@ struct LossyStreamTests {
             transfer(
                 seed: seed, conditions, bytes: (chance(60_000), chance(60_000)),
                 mtu: seed % 5 == 0 ? 65520 : 1500, fromHost: seed % 2 == 0)
+        }
+    }
+
+    @Test("thousands of short streams over links as bad as can be")
+    func short() {
+        // So that nobody gives up, or forgets what the other asks for again.
+        var limits = StackLimits()
+        limits.retransmission = .seconds(10_000)
+        limits.handshake = .seconds(10_000)
+        limits.timeWait = .seconds(10_000)
+        for seed in 10_000..<12_000 as Range<UInt64> {
+            let conditions = LinkConditions(lost: 250, doubled: 150, corrupted: 100, delayed: 300, latency: seed % 500)
+            transfer(
+                seed: seed, conditions, bytes: (Int(seed % 4001), Int(seed % 3001)), mtu: 1280, fromHost: seed % 2 == 0,
+                limits: limits)
         }
     }
 

@@ -29,8 +29,8 @@ struct LinkConditions {
 
 /// Two stacks back to back: each is the other's guest. Time passes only when both have nothing to do.
 final class Simulation {
-    static let outside = IPAddress("198.51.100.7")!
-    static let inside = IPAddress("10.0.2.15")!
+    static let outside = IPAddress.v4(IPv4Address(198, 51, 100, 7))
+    static let inside = IPAddress.v4(IPv4Address(10, 0, 2, 15))
 
     private struct Flight {
         var arrival: Instant

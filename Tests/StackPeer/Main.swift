@@ -66,7 +66,7 @@ final class Peer {
             gatewayMAC: MACAddress(0x5254_0000_0001), guestMAC: MACAddress(0x5254_0000_0002),
             guestAddresses: ["10.0.2.15", "fd00::15"].compactMap { IPAddress($0) },
             gatewayAddresses: ["10.0.2.2", "fd00::2"].compactMap { IPAddress($0) }, seed: (seed, 7))
-        configuration.limits.retransmission = 3_000_000_000
+        if script.writer.contains(.cut) { configuration.limits.retransmission = 3_000_000_000 }
         configuration.limits.handshake = 4_000_000_000
         configuration.limits.timeWait = 1_000_000_000
         stack = NetworkStack(configuration, output: link)

@@ -44,7 +44,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     /// Whether the outside, and the guest, have sent their last byte and it was passed on.
     private var (outsideEnded, guestEnded) = (false, false)
     private var guestFinished = false
-    private var isWaitingForTurn = false
+    var isWaitingForTurn = false
     private var (bytesOut, bytesIn): (UInt64, UInt64) = (0, 0)
     /// Reads what the guest says before it goes on, where its names matter.
     private var check: HandshakeCheck?
@@ -178,8 +178,6 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         if !isDone, !isWaitingForTurn {
             isWaitingForTurn = true
             loop.continueLater(self)
-        } else if isDone {
-            isWaitingForTurn = false
         }
     }
 
@@ -197,7 +195,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         if let check, !check.isEmpty {
             // What was held back was not enough to be judged.
             if let refusal = check.end(by: loop.judge) { refuse(refusal, in: loop) }
-            return true
+            return phase == .open && mayWrite && check.hasCleared ? moveOut(loop) : true
         }
         guestEnded = true
         shutdown(socket.number, Int32(SHUT_WR))
@@ -305,8 +303,8 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         loop.record(
             .deny, direction, "tcp", remote, port: eventPort, rule: refusal.rule, name: refusal.name ?? names.first,
             detail: refusal.detail)
-        guard let page = refusal.page, bytesIn == 0 else { return abort(in: loop) }
-        // The guest reads why before its connection ends; nothing was said to the outside.
+        guard let page = refusal.page, check?.canBeAnswered == true else { return abort(in: loop) }
+        // The guest reads why before its connection ends; nothing of this was said to the outside.
         loop.streams[connection] = nil
         _ = loop.stack.write(connection, page, at: loop.time)
         loop.stack.finish(connection, at: loop.time)

@@ -4,6 +4,8 @@ import NetworkStack
 protocol StreamHandler: AnyObject {
     /// Its number in the stack.
     var connection: ConnectionID { get }
+    /// Whether it is to be looked at again when others have had their turn.
+    var isWaitingForTurn: Bool { get set }
     /// The handshake with the guest is done.
     func established(in loop: GatewayLoop)
     /// There may be something to read, or room to write.

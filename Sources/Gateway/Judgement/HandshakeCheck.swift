@@ -55,6 +55,14 @@ final class HandshakeCheck {
     /// Whether something may go on.
     var hasCleared: Bool { cleared > 0 }
 
+    /// Whether the client can be answered in the server's place: no answer is on its way.
+    var canBeAnswered: Bool {
+        switch phase {
+        case .http(let tracker): tracker.isAnswered && cleared == 0
+        default: true
+        }
+    }
+
     /// Takes what the client says; how much of it.
     func hold(_ bytes: UnsafeRawBufferPointer) -> Int {
         let count = min(bytes.count, Self.most - held.count)

@@ -122,9 +122,9 @@ final class NameService {
     /// Gives the guest what a server has said, as far as it may have it.
     private func answer(_ asker: NameAsker, from found: DNSMessage, in loop: GatewayLoop) {
         guard let question = asker.query.question, let name = question.name.domainName else { return }
-        let judge = loop.judge
+        let (policy, surroundings) = (loop.judge.policy, loop.judge.surroundings)
         // The policy may have changed since it was asked.
-        let ruling = judge.policy.decide(query: name)
+        let ruling = policy.decide(query: name)
         guard ruling.action == .allow else {
             loop.recordName(name, rule: ruling.told)
             return answer(asker.query.answer(.refused), asker, in: loop)
@@ -134,7 +134,7 @@ final class NameService {
         let hadAddresses = chain.answers.contains { $0.address != nil }
         chain.answers.removeAll { record in
             guard let address = record.address else { return false }
-            let ruling = judge.policy.decide(answer: address, for: name, in: judge.surroundings)
+            let ruling = policy.decide(answer: address, for: name, in: surroundings)
             guard ruling.action == .deny else { return false }
             loop.recordName(name, rule: ruling.told, detail: "it leads to \(address)")
             return true
@@ -142,14 +142,14 @@ final class NameService {
         if hadAddresses, !chain.answers.contains(where: { $0.address != nil }) {
             return answer(asker.query.answer(.refused), asker, in: loop)
         }
-        if judge.policy.usesNames { chain = chain.withoutServiceHints() }
+        if policy.usesNames { chain = chain.withoutServiceHints() }
         let life = chain.answers.map(\.ttl).min() ?? 0
         for record in chain.answers {
             if let address = record.address { bind(name, address, life: life, in: loop) }
         }
         var message = asker.query.answer(found.flags.code, chain.answers)
         message.authorities = chain.authorities
-        message.flags.isAuthentic = found.flags.isAuthentic && !judge.policy.usesNames
+        message.flags.isAuthentic = found.flags.isAuthentic && !policy.usesNames
         answer(message, asker, in: loop)
     }
 

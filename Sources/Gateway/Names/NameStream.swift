@@ -4,6 +4,7 @@ import NetworkStack
 /// Questions of the guest over TCP (RFC 7766): each message after its length in two bytes.
 final class NameStream: StreamHandler, TimeHandler {
     let connection: ConnectionID
+    var isWaitingForTurn = false
     private var received: [UInt8] = []
     private var unsent: [UInt8] = []
     private var hasFinished = false

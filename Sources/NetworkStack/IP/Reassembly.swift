@@ -89,7 +89,7 @@ struct Reassembly {
         {
             assembly = Assembly(deadline: assembly.deadline, isVoid: true)
         } else {
-            if assembly.bytes.count < end { assembly.bytes += repeatElement(0, count: end - assembly.bytes.count) }
+            if assembly.bytes.count < end { assembly.bytes += [UInt8](repeating: 0, count: end - assembly.bytes.count) }
             assembly.bytes.withUnsafeMutableBytes { FrameBytes($0).copy(fragment.buffer, to: offset) }
             assembly.ranges.append(offset..<end)
             if !moreFragments { assembly.total = end }

@@ -28,14 +28,18 @@ final class BufferPool {
     /// A buffer of `capacity` bytes, which came from `capacity(for:)`; `nil` at the bound. The last quarter is for the
     /// first few kilobytes of each connection, so that some with much do not stop those with little.
     func take(_ capacity: Int) -> UnsafeMutableRawPointer? {
-        let bound = capacity <= 4 * Self.smallest ? limit : limit / 4 * 3
-        guard capacity > 0, used + capacity <= bound else { return nil }
+        guard canTake(capacity) else { return nil }
         used += capacity
         if let buffer = kept[capacity.trailingZeroBitCount].popLast() {
             keptBytes -= capacity
             return buffer
         }
         return UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+    }
+
+    /// Whether `take` would give a buffer of this capacity.
+    func canTake(_ capacity: Int) -> Bool {
+        capacity > 0 && used + capacity <= (capacity <= 4 * Self.smallest ? limit : limit / 4 * 3)
     }
 
     /// Takes a buffer back that `take` gave for this capacity.

@@ -52,9 +52,14 @@ extension NetworkStack {
         connection.retransmissionDeadline =
             acknowledgement == connection.highest ? nil : now.advanced(by: timeout(of: connection))
         if connection.output.count == 0 { connection.output.release(to: pool) }
-        if connection.wantsWritable, writableRoom(connection) >= limits.sendBuffer / 4 {
-            connection.wantsWritable = false
-            events.append(.writable(connection.id))
+        if connection.wantsWritable {
+            let room = writableRoom(connection)
+            if room >= limits.sendBuffer / 4 || (room > 0 && connection.output.count == 0) {
+                connection.wantsWritable = false
+                events.append(.writable(connection.id))
+            } else if connection.output.count == 0 {
+                wait(connection)
+            }
         }
         guard isFinishAcknowledged else { return }
         switch connection.state {

@@ -74,15 +74,18 @@ extension NetworkStack {
     /// The room for more, by the connection's bound and what memory is left for all.
     func writableRoom(_ connection: TCPConnection) -> Int {
         guard canWrite(connection) else { return 0 }
-        return max(0, min(limits.sendBuffer - connection.output.count, connection.output.free + pool.remaining))
+        let output = connection.output
+        let growth = pool.canTake(output.capacity == 0 ? BufferPool.smallest : output.capacity * 2) ? pool.remaining : 0
+        return max(0, min(limits.sendBuffer - output.count, output.free + growth))
     }
 
     /// Has `writable` told when there is room again: by acknowledgements of the guest, or, where the memory of all is used
     /// up, by what others give back.
-    private func wait(_ connection: TCPConnection) {
+    func wait(_ connection: TCPConnection) {
         connection.wantsWritable = true
         guard connection.output.count < limits.sendBuffer / 2, !connection.isStarved else { return }
         connection.isStarved = true
+        if starved.count > 2 * connections.count + 1024 { starved.removeAll { connections[$0] == nil } }
         starved.append(connection.id)
     }
 
@@ -95,7 +98,8 @@ extension NetworkStack {
     }
 
     /// Shows `body` bytes that came, as many as lie together, which says how many of them it took; that is also what comes
-    /// back. Call again when it took all and more are wanted. With nothing to read, `body` is not called.
+    /// back. Call again when it took all and more are wanted. With nothing to read, `body` is not called; it must not call
+    /// the stack itself.
     public func read(
         _ id: ConnectionID, at now: Instant, _ body: (UnsafeRawBufferPointer) throws -> Int
     ) rethrows -> Int {
@@ -167,18 +171,23 @@ extension NetworkStack {
     /// Sees to it that there is room to write to: what is full grows, and more so the more is written.
     private func prepareOutput(_ connection: TCPConnection) -> Bool {
         guard connection.output.free == 0 else { return true }
-        let wanted = connection.output.capacity == 0 ? 4 * BufferPool.smallest : connection.output.capacity * 4
+        let capacity = connection.output.capacity
         let bound = max(limits.sendBuffer, BufferPool.smallest)
-        for size in [wanted, connection.output.capacity + 1] {
-            if connection.output.grow(to: min(size, bound), pool: pool), connection.output.free > 0 { return true }
+        let wanted = capacity == 0 ? 16 * BufferPool.smallest : capacity * 4
+        func grow(_ size: Int) -> Bool {
+            connection.output.grow(to: min(size, bound), pool: pool) && connection.output.free > 0
         }
-        return false
+        return grow(wanted) || grow(capacity + 1)
     }
 
     /// Writes bytes; how many there was room for. The rest is to be written after `writable`.
     @discardableResult
     public func write(_ id: ConnectionID, _ bytes: some Collection<UInt8>, at now: Instant) -> Int {
         var rest = bytes[...]
+        if let connection = connections[id], writableCount(id) > 0 {
+            _ = connection.output.grow(
+                to: min(connection.output.count + bytes.count, max(limits.sendBuffer, BufferPool.smallest)), pool: pool)
+        }
         while !rest.isEmpty {
             let count = write(id, at: now) { room in
                 let part = rest.prefix(room.count)

@@ -153,6 +153,13 @@ final class TCPConnection {
     /// The number behind the last byte of `output`, which is that of FIN.
     var outputEnd: SequenceNumber { outputStart + output.count }
 
+    /// The number of segments without data: behind everything that was sent, so that a guest that has it all takes them
+    /// even while some is sent again; but within its window.
+    var bareSequence: SequenceNumber {
+        let end = unacknowledged + window
+        return highest > end + (1 << Int(guestScale)) ? end : highest
+    }
+
     /// Whether FIN was sent.
     var hasSentFinish: Bool { wantsFinish && highest > outputEnd }
 

@@ -13,17 +13,27 @@ extension NetworkStack {
             if case .sent = outcome { count += 1 }
         }
         if case .nothing = outcome, connection.mustAcknowledge {
-            if !sendSegment(connection, connection.next, 0, .acknowledgement, at: now) { outcome = .linkIsFull }
+            if !sendSegment(connection, connection.bareSequence, 0, .acknowledgement, at: now) {
+                outcome = .linkIsFull
+            }
         }
         switch outcome {
         case .nothing: break
         case .sent, .linkIsFull:
-            if !connection.isWaiting {
-                connection.isWaiting = true
-                waitingConnections.append(connection.id)
-            }
+            stand(connection)
         }
         schedule(connection, at: now)
+    }
+
+    /// Puts a connection into the line of those that wait for the link. Those that are gone do not stay in it for ever,
+    /// even when the guest never takes a frame.
+    private func stand(_ connection: TCPConnection) {
+        guard !connection.isWaiting else { return }
+        connection.isWaiting = true
+        if waitingConnections.count > 2 * connections.count + 1024 {
+            waitingConnections.keep { connections[$0]?.isWaiting ?? false }
+        }
+        waitingConnections.append(connection.id)
     }
 
     /// Whether there is anything that the link could stop.
@@ -104,6 +114,7 @@ extension NetworkStack {
         let left = connection.outputEnd - start
         if connection.hasSentFinish, left <= count { flags.insert(.fin) }
         count = max(0, min(count, left))
+        if count > 0, count == left { flags.insert(.push) }
         guard count > 0 || flags.contains(.fin) else {
             connection.mustRetransmit = false
             return nil
@@ -157,7 +168,7 @@ extension NetworkStack {
         guard isSent else { return false }
         let told = (window >> Int(connection.ownScale)) << Int(connection.ownScale)
         connection.announced = SequenceNumber.later(connection.announced, connection.expected + told)
-        connection.announcedLittle = told < widestWindow(connection) / 4
+        connection.announcedLittle = told < widestWindow(connection) / 2
         noteAcknowledged(connection)
         let end = start + count + (flags.contains(.fin) ? 1 : 0)
         if end > start { noteSent(connection, start, end, at: now) }

@@ -22,7 +22,11 @@ extension NetworkStack {
         timers.set(nil, of: connection.id.index)
         connection.scheduled = nil
         if case .drained(let reason) = connection.state {
-            if let deadline = connection.drainDeadline, deadline <= now { forget(connection, telling: reason) }
+            if let deadline = connection.drainDeadline, deadline <= now {
+                forget(connection, telling: reason)
+            } else {
+                schedule(connection, at: now)
+            }
             return
         }
         if let deadline = connection.acknowledgementDeadline, deadline <= now {
@@ -129,7 +133,7 @@ extension NetworkStack {
         }
         guard keepAlive.sent < keepAlive.count else {
             sendBare(
-                connection.flow, sequence: connection.next, acknowledgement: connection.expected,
+                connection.flow, sequence: connection.bareSequence, acknowledgement: connection.expected,
                 flags: [.reset, .acknowledgement])
             return close(connection, .timedOut, at: now)
         }
