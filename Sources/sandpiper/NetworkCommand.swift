@@ -187,7 +187,7 @@ extension NetworkName: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
 
-extension AddressRange: @retroactive ExpressibleByArgument {
+extension AddressRange: ExpressibleByArgument {
     /// Reads an argument of the command line.
     public init?(argument: String) { self.init(argument) }
 }
