@@ -72,6 +72,18 @@ import Testing
         try #require(bytes.withUnsafeBytes { ForwardedPacket($0) })
     }
 
+    private func segment(_ packet: ForwardedPacket) throws -> ForwardedPacket.Segment {
+        var found: ForwardedPacket.Segment?
+        if case .tcp(let segment) = packet.content { found = segment }
+        return try #require(found)
+    }
+
+    private func first(_ passage: FlowTable<some Hashable & Sendable>.Passage) throws -> ForwardedFlow {
+        var found: ForwardedFlow?
+        if case .first(let flow) = passage { found = flow }
+        return try #require(found)
+    }
+
     private func answer(_ refusal: Refusal, _ bytes: [UInt8]) throws -> ForwardedPacket? {
         let packet = try read(bytes)
         let answer = bytes.withUnsafeBytes { packet.answer(refusal, to: $0) }
@@ -87,10 +99,7 @@ import Testing
         for ends in Self.ends {
             var table = FlowTable<String>()
             let begin = try read(ends.tcp(fromGuest: true, .syn))
-            guard case .first(let flow) = table.note(begin, fromGuest: true, at: 0) else {
-                Issue.record("no first packet")
-                return
-            }
+            let flow = try first(table.note(begin, fromGuest: true, at: 0))
             #expect(flow == ForwardedFlow(.tcp, guest: Endpoint(ends.guest, 1000), peer: Endpoint(ends.peer, 80)))
             let reply = try read(ends.tcp(fromGuest: false, [.syn, .acknowledgement], 5, 1))
             #expect(table.note(reply, fromGuest: false, at: 0) == .stray)
@@ -105,11 +114,11 @@ import Testing
             #expect(known.state.isGuests && known.state.bytesOut > known.state.bytesIn && table.count == 1)
             // Each hears of the end with what it waits for.
             let toGuest = try read(#require(known.state.reset(flow, forGuest: true)))
-            guard case .tcp(let segment) = toGuest.content else { return Issue.record("no segment") }
-            #expect(segment.resets && segment.sequence == 6 && toGuest.destination == ends.guest)
+            let toGuestSegment = try segment(toGuest)
+            #expect(toGuestSegment.resets && toGuestSegment.sequence == 6 && toGuest.destination == ends.guest)
             let toPeer = try read(#require(known.state.reset(flow, forGuest: false)))
-            guard case .tcp(let segment) = toPeer.content else { return Issue.record("no segment") }
-            #expect(segment.resets && segment.sequence == 1 && toPeer.destination == ends.peer)
+            let toPeerSegment = try segment(toPeer)
+            #expect(toPeerSegment.resets && toPeerSegment.sequence == 1 && toPeer.destination == ends.peer)
         }
     }
 
@@ -118,7 +127,7 @@ import Testing
         let ends = Self.ends[0]
         var table = FlowTable<String>()
         let begin = try read(ends.tcp(fromGuest: false, .syn, 9))
-        guard case .first(let flow) = table.note(begin, fromGuest: false, at: 0) else { return Issue.record("not first") }
+        let flow = try first(table.note(begin, fromGuest: false, at: 0))
         table.add(flow, begin, fromGuest: false, "peer", at: 0)
         _ = try table.note(read(ends.tcp(fromGuest: true, [.syn, .acknowledgement], 1, 10)), fromGuest: true, at: 0)
         _ = try table.note(read(ends.tcp(fromGuest: false, .acknowledgement, 10, 2)), fromGuest: false, at: 0)
@@ -141,10 +150,7 @@ import Testing
                 (ends.echo(fromGuest: true, isReply: false), ends.echo(fromGuest: false, isReply: true)),
             ] {
                 let packet = try read(bytes)
-                guard case .first(let flow) = table.note(packet, fromGuest: true, at: 0) else {
-                    Issue.record("not first")
-                    return
-                }
+                let flow = try first(table.note(packet, fromGuest: true, at: 0))
                 let error = try #require(try answer(.prohibited, bytes))
                 #expect(table.note(error, fromGuest: false, at: 0) == .stray)
                 table.add(flow, packet, fromGuest: true, 1, at: 0)
@@ -174,9 +180,9 @@ import Testing
         }
         var table = FlowTable<Int>()
         #expect(try table.note(part(8, more: false), fromGuest: true, at: 0) == .stray)
-        let first = try part(0, more: true)
-        guard case .first(let flow) = table.note(first, fromGuest: true, at: 0) else { return Issue.record("not first") }
-        table.add(flow, first, fromGuest: true, 1, at: 0)
+        let begin = try part(0, more: true)
+        let flow = try first(table.note(begin, fromGuest: true, at: 0))
+        table.add(flow, begin, fromGuest: true, 1, at: 0)
         #expect(try table.note(part(8, more: false), fromGuest: true, at: 1) == .known(1))
         #expect(try table.note(part(8, more: false), fromGuest: true, at: .seconds(31)) == .stray)
     }
@@ -185,15 +191,16 @@ import Testing
     func refusals() throws {
         for ends in Self.ends {
             let reset = try #require(try answer(.reset, ends.tcp(fromGuest: true, .syn, 41)))
-            guard case .tcp(let segment) = reset.content else { return Issue.record("no segment") }
+            let resetSegment = try segment(reset)
             #expect(reset.source == ends.peer && reset.destination == ends.guest)
-            #expect(segment.resets && segment.acknowledges && segment.acknowledgement == 42 && segment.sourcePort == 80)
+            #expect(resetSegment.resets && resetSegment.acknowledgement == 42 && resetSegment.sourcePort == 80)
             let late = try #require(try answer(.reset, ends.tcp(fromGuest: true, .acknowledgement, 41, 99, data: 3)))
-            guard case .tcp(let segment) = late.content else { return Issue.record("no segment") }
-            #expect(segment.resets && !segment.acknowledges && segment.sequence == 99)
+            let lateSegment = try segment(late)
+            #expect(lateSegment.resets && !lateSegment.acknowledges && lateSegment.sequence == 99)
             let error = try #require(try answer(.hostUnreachable, ends.udp(fromGuest: true, 7, 8)))
-            guard case .error(let quoted) = error.content else { return Issue.record("no error") }
-            #expect(quoted.from == Endpoint(ends.guest, 7) && quoted.to == Endpoint(ends.peer, 8))
+            let quoted = ForwardedPacket.Quoted(
+                from: Endpoint(ends.guest, 7), to: Endpoint(ends.peer, 8), protocolNumber: 17)
+            #expect(error.content == .error(quoted))
             #expect(try answer(.reset, ends.packet(fromGuest: true, 132, [1, 2, 3, 4])) != nil)
             for bytes in [ends.tcp(fromGuest: true, .reset), ends.echo(fromGuest: true, isReply: true)] {
                 #expect(try answer(.reset, bytes) == nil)

@@ -4,16 +4,19 @@ import LinuxSystem
 import SandboxState
 
 /// Where the gateways of other members connect to, and the connections on which their packets come.
-final class MemberPort: DescriptorHandler {
+final class MemberPort: DescriptorHandler, TimeHandler {
     private let listener: Descriptor
     private let place: Descriptor
     private var token: UInt64 = 0
+    private var isClosed = false
     private var connections: [ObjectIdentifier: MemberConnection] = [:]
     /// Those that have more than the guest takes at this moment.
     private var unread: [MemberConnection] = []
 
     /// Most connections at one time.
     private static let most = 4096
+    /// When a connection is tried to be taken again, in nanoseconds.
+    private static let patience: UInt64 = 1_000_000_000
 
     /// Listens in the sandbox's own directory.
     /// - Throws: `SystemError`.
@@ -31,6 +34,13 @@ final class MemberPort: DescriptorHandler {
             else { continue }
             connections[ObjectIdentifier(connection)] = connection
         }
+        // Nobody tells when there is room for one more.
+        if errno != EAGAIN, !isClosed { loop.wait(until: loop.now + Self.patience, self) }
+    }
+
+    func timeHasCome(in loop: GatewayLoop) -> UInt64? {
+        if !isClosed { ready(.readable, in: loop) }
+        return nil
     }
 
     /// Somebody has sent something.
@@ -62,6 +72,7 @@ final class MemberPort: DescriptorHandler {
 
     /// Listens no more, and hangs up.
     func close(in loop: GatewayLoop) {
+        isClosed = true
         loop.forget(token)
         unlinkat(place.rawValue, SandboxDirectory.networkSocketName, 0)
         for connection in Array(connections.values) { connection.close(in: loop) }

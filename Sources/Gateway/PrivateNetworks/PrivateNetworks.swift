@@ -156,7 +156,9 @@ final class PrivateNetworks: TimeHandler {
                 record(verdict.rule)
                 return refuse(packet.isSegment ? .reset : .prohibited)
             }
-            if let limit = loop.connectionLimit() {
+            // Others leave the guest half of what it may have.
+            let isHalf = flows.peersCount >= loop.limits.connections / 2 && loop.limits.connections > 1
+            if let limit = isHalf ? "other sandboxes have \(flows.peersCount) connections" : loop.connectionLimit() {
                 record("limit", limit)
                 return refuse(packet.isSegment ? .reset : .prohibited)
             }

@@ -40,6 +40,9 @@ public struct FlowTable<Owner: Hashable & Sendable>: Sendable {
     /// How many there are.
     public var count: Int { flows.count }
 
+    /// How many of them the guest's peers have begun.
+    public private(set) var peersCount = 0
+
     /// All of them, with whom they lead to.
     public var all: [(flow: ForwardedFlow, state: ForwardedFlowState, owner: Owner)] {
         flows.map { ($0.key, $0.value.state, $0.value.owner) }
@@ -81,20 +84,24 @@ public struct FlowTable<Owner: Hashable & Sendable>: Sendable {
     public mutating func add(
         _ flow: ForwardedFlow, _ packet: ForwardedPacket, fromGuest: Bool, _ owner: Owner, at now: UInt64
     ) {
-        var state = ForwardedFlowState(flow, isGuests: fromGuest, at: now)
+        var state = ForwardedFlowState(isGuests: fromGuest, at: now)
         state.note(packet, fromGuest: fromGuest, at: now)
+        remove(flow)
         flows[flow] = (state, owner)
+        if !fromGuest { peersCount += 1 }
         if packet.identification != nil { add(Part(packet), owner, at: now) }
     }
 
     /// Removes a flow.
-    public mutating func remove(_ flow: ForwardedFlow) { flows[flow] = nil }
+    public mutating func remove(_ flow: ForwardedFlow) {
+        if flows.removeValue(forKey: flow)?.state.isGuests == false { peersCount -= 1 }
+    }
 
     /// Removes the flows in which nothing has come for long.
     /// - Returns: what they were.
     public mutating func expire(at now: UInt64) -> [(flow: ForwardedFlow, state: ForwardedFlowState)] {
         let old = flows.filter { now &- min(now, $0.value.state.lastUsed) > $0.value.state.patience($0.key.kind) }
-        for flow in old.keys { flows[flow] = nil }
+        for flow in old.keys { remove(flow) }
         parts.removeAll { $0.end <= now }
         return old.map { ($0.key, $0.value.state) }
     }

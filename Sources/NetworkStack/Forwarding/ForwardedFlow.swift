@@ -54,7 +54,7 @@ public struct ForwardedFlow: Hashable, Sendable {
 
 /// What is known of a flow.
 public struct ForwardedFlowState: Sendable {
-    /// How far a connection of TCP has come; all others stay `open`.
+    /// How far a connection of TCP has come; all others are `new` until they are answered, and `open` then.
     enum Phase { case new, open, ended, reset }
 
     /// Whether its first packet was the guest's.
@@ -69,18 +69,18 @@ public struct ForwardedFlowState: Sendable {
     private var (guestNext, peerNext): (UInt32, UInt32) = (0, 0)
     private var (guestExpects, peerExpects): (UInt32?, UInt32?)
 
-    init(_ flow: ForwardedFlow, isGuests: Bool, at now: UInt64) {
+    init(isGuests: Bool, at now: UInt64) {
         self.isGuests = isGuests
         lastUsed = now
-        phase = flow.kind == .tcp ? .new : .open
+        phase = .new
     }
 
     /// How long it is kept when nothing comes, in nanoseconds. Half a day and more between two segments is rare, but for
     /// connections that keep themselves alive every two hours.
     func patience(_ kind: ForwardedFlow.Kind) -> UInt64 {
         switch (kind, phase) {
+        case (.udp, .new), (.guestEcho, _), (.peerEcho, _): .seconds(30)
         case (.udp, _): .seconds(180)
-        case (.guestEcho, _), (.peerEcho, _): .seconds(30)
         case (.tcp, .new): .seconds(130)
         case (.tcp, .open): .seconds(24 * 3600)
         case (.tcp, .ended): .seconds(60)
@@ -92,7 +92,10 @@ public struct ForwardedFlowState: Sendable {
     mutating func note(_ packet: ForwardedPacket, fromGuest: Bool, at now: UInt64) {
         lastUsed = now
         if fromGuest { bytesOut &+= UInt64(packet.end) } else { bytesIn &+= UInt64(packet.end) }
-        guard case .tcp(let segment) = packet.content else { return }
+        guard case .tcp(let segment) = packet.content else {
+            if fromGuest != isGuests { phase = .open }
+            return
+        }
         if fromGuest {
             guestNext = segment.next
             if segment.acknowledges { guestExpects = segment.acknowledgement }
