@@ -90,7 +90,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "PolicyFile", dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
+            name: "PolicyFile",
+            dependencies: ["ForeignText", "NetworkPolicy", .product(name: "Yams", package: "Yams")],
             swiftSettings: strict),
         .target(name: "Hashing", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "ImageStore", dependencies: ["LinuxSystem", "OCI"], swiftSettings: strict),
@@ -205,7 +206,7 @@ let package = Package(
             name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
             swiftSettings: strict),
         .testTarget(
-            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile"],
+            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
             swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(

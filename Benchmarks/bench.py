@@ -42,8 +42,8 @@ from setting import Setting
 
 # In the order of the specification.
 MODULES = [cli_start, boot, run_start, create_start, exec_start, twenty_at_once, fork, pause, idle_memory,
-           stdout, copy_files, mounts, network, thousand_in_a_row, import_gzip, import_docker, import_memory, import_shared_base,
-           start_by_size, pull]
+           stdout, copy_files, mounts, network, thousand_in_a_row, import_gzip, import_docker, import_memory,
+           import_shared_base, start_by_size, pull]
 BENCHMARKS = {module.__name__: module.measure for module in MODULES}
 # Runs of each contender and warm-ups before them, megabytes of the largest image, sandboxes in a row.
 COMPLETE, QUICK = (20, 3, 2000, 1000), (3, 1, 100, 30)
@@ -116,7 +116,8 @@ def parse_arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executables", required=True, help="folder that holds `sandpiper`")
-    parser.add_argument("--images", required=True, help="folder that holds `busybox.tar`, `python.tar` and `network.tar`")
+    parser.add_argument("--images", required=True,
+                        help="folder that holds `busybox.tar`, `python.tar` and `network.tar`")
     parser.add_argument("--json", required=True, help="file to write the figures to")
     parser.add_argument("--quick", action="store_true",
                         help="little of everything, to try the benchmarks: {} runs after {} warm-up, an image of {} "

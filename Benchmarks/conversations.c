@@ -1,9 +1,10 @@
 /* Conversations over TCP, for the benchmark of networks: short ones, and small requests on one connection.
  *
  *   conversations serve PORT                       echoes whatever it is sent, on every address
- *   conversations connect HOST PORT COUNT AT_ONCE  makes COUNT connections, each for one exchange; prints how many a second
- *   conversations request HOST PORT COUNT          makes COUNT exchanges on one connection; prints the microseconds that
- *                                                  half of them and all but one in a hundred took at most
+ *   conversations connect HOST PORT COUNT AT_ONCE  makes COUNT connections, each for one exchange; prints how many
+ *                                                  were made in a second
+ *   conversations request HOST PORT COUNT          makes COUNT exchanges on one connection; prints the microseconds
+ *                                                  that half of them and all but one in a hundred took at most
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

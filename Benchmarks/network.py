@@ -70,14 +70,14 @@ class Contender:
 
     def round(self, quick):
         """One measurement of everything."""
-        seconds, connections, requests = ("1", "200", "200") if quick else ("4", "2000", "2000")
+        seconds, connections, requests = ("1", "200", "200") if quick else ("3", "2000", "2000")
         stream = ["iperf3", "--json", "--length", "1M", "--time", seconds, "--omit", "1"]
         figures = {}
-        for name, run, options in (
-                ("out", self.run, ["--client", SERVER, "--port", str(STREAM_PORT)]),
-                ("in", self.run, ["--client", SERVER, "--port", str(STREAM_PORT), "--reverse"]),
-                ("published-in", self.outside, ["--client", "127.0.0.1", "--port", str(self.stream_port)]),
-                ("published-out", self.outside, ["--client", "127.0.0.1", "--port", str(self.stream_port), "--reverse"])):
+        server = ["--client", SERVER, "--port", str(STREAM_PORT)]
+        published = ["--client", "127.0.0.1", "--port", str(self.stream_port)]
+        for name, run, options in (("out", self.run, server), ("in", self.run, [*server, "--reverse"]),
+                                   ("published-in", self.outside, published),
+                                   ("published-out", self.outside, [*published, "--reverse"])):
             before = [_processor_seconds(process) for process in (self.engine, *self.carriers)]
             speed = _stream(run, *stream, *options)
             engine, *carriers = (_processor_seconds(process) - was
@@ -124,7 +124,8 @@ def contenders(setting, names, executables):
         folder = stack.enter_context(setting.fresh_folder())
         os.chmod(folder, 0o755)
         talk = os.path.join(folder, "conversations")
-        subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", talk, os.path.join(_HERE, "conversations.c")], check=True)
+        source = os.path.join(_HERE, "conversations.c")
+        subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", talk, source], check=True)
         for command in (["iperf3", "--server", "--port", str(STREAM_PORT)], [talk, "serve", str(TALK_PORT)]):
             networks.start(networks.outside_root, command, stdout=subprocess.DEVNULL)
         environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}

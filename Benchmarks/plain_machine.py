@@ -19,9 +19,9 @@ ulimit -n 20000
 exec python3 -u /commands.py
 """
 _COMMANDS = """
-import json, os, subprocess, time
-while not os.path.exists("/dev/vport1p1") and not os.path.exists("/dev/vport0p1"): time.sleep(0.05)
-port = open("/dev/vport0p1" if os.path.exists("/dev/vport0p1") else "/dev/vport1p1", "r+b", buffering=0)
+import glob, json, subprocess, time
+while not (found := glob.glob("/dev/vport*")): time.sleep(0.05)
+port = open(found[0], "r+b", buffering=0)
 port.write(b"{}\\n")
 text = b""
 while True:
@@ -72,7 +72,8 @@ class Disk:
                     f"ip addr add {ADDRESSES[0]} dev eth0; ip route add default via {ADDRESSES[1]}\n"
                     "for mtu in $(sed -n 's/.*mtu=//p' /proc/cmdline); do ip link set eth0 mtu $mtu; done\n")
         self.path = os.path.join(folder, "disk")
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, self.path, "1G"], check=True, stdout=subprocess.DEVNULL,
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, self.path, "1G"], check=True,
+                       stdout=subprocess.DEVNULL,
                        env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
         shutil.rmtree(root, ignore_errors=True)
 
@@ -104,14 +105,16 @@ class PlainMachine:
                       "noapictimer", "noreplace-smp"]
         self._command = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-M", f"microvm,x-option-roms=off,acpi=off,isa-serial=off,{clocks}", *accelerator, "-smp", "1", "-m", MEMORY,
+            "-M", f"microvm,x-option-roms=off,acpi=off,isa-serial=off,{clocks}", *accelerator,
+            "-smp", "1", "-m", MEMORY,
             "-kernel", kernel, "-append", " ".join(words), "-device", "virtio-serial-device",
             "-chardev", "null,id=console", "-device", "virtconsole,chardev=console",
             "-chardev", f"socket,id=commands,fd={engines.fileno()}",
             "-device", "virtserialport,name=commands,chardev=commands",
             "-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-device,rng=random",
             # Each has the disk as it was made.
-            "-drive", f"if=none,id=disk,file={disk.path},format=raw,snapshot=on", "-device", "virtio-blk-device,drive=disk",
+            "-drive", f"if=none,id=disk,file={disk.path},format=raw,snapshot=on",
+            "-device", "virtio-blk-device,drive=disk",
             *network]
         self._start, self._connection, self._engines, self._descriptors = start, ours, engines, descriptors
 

@@ -14,6 +14,7 @@ mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileM
 
 python3 "$package/snapshot-archive.py" "$corpus/FuzzSnapshotArchive"
 python3 "$package/network-seeds.py" "$corpus"
+python3 "$package/packet-seeds.py" "$corpus"
 
 # One folder in every dialect of GNU tar.
 cd "$work"

@@ -19,20 +19,20 @@ extension DNSMessage {
             writer.write(question.classCode)
         }
         var counts: [UInt16] = [0, 0, 0]
-        var isTruncated = flags.isTruncated
+        var isCut = false
         for (section, records) in [answers, authorities, additionals].enumerated() {
             for record in records where counts[section] < Self.maximumRecords {
                 guard writer.write(record) else {
-                    if section < 2 { isTruncated = true }
+                    isCut = section < 2
                     break
                 }
                 counts[section] += 1
             }
-            if isTruncated { break }
+            if isCut { break }
         }
         var bytes = writer.bytes + extensions
         var flags = flags
-        flags.isTruncated = isTruncated
+        flags.isTruncated = flags.isTruncated || isCut
         counts[2] += extensions.isEmpty ? 0 : 1
         bytes.replaceSubrange(2..<4, with: flags.bits.bytes)
         for (index, number) in counts.enumerated() {

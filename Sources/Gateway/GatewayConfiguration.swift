@@ -17,6 +17,8 @@ public struct GatewayConfiguration: Sendable {
     public var nameServers: [Endpoint]?
     /// How much may pass.
     public var limits = NetworkLimits()
+    /// Through which connections of TCP go.
+    public var proxy: (scheme: UpstreamProxy.Scheme, endpoint: Endpoint)?
     /// Ports of the host that lead to the guest.
     public var ports: [PublishedPort] = []
     /// The sandbox's places in private networks.
@@ -32,14 +34,13 @@ public struct GatewayConfiguration: Sendable {
         self.policy = policy
     }
 
-    /// What the stack is told. The guest's loopback address answers what was sent to it.
+    /// What the stack is told.
     var stack: StackConfiguration {
         var generator = SystemRandomNumberGenerator()
         var stack = StackConfiguration(
             gatewayMAC: MACAddress(addresses.gatewayMAC),
             guestMAC: MACAddress(guestMAC),
-            guestAddresses: [addresses.guest, addresses.guestV6, GuestAddresses.loopback(like: addresses.guest)]
-                + memberships.flatMap(\.addresses),
+            guestAddresses: [addresses.guest, addresses.guestV6] + memberships.flatMap(\.addresses),
             gatewayAddresses: [addresses.gateway, addresses.gatewayV6],
             seed: (generator.next(), generator.next()))
         stack.forwardedRanges = memberships.flatMap { [$0.subnet.v4, $0.subnet.v6] }

@@ -33,6 +33,7 @@ final class GatewayLoop {
     var judge: Judge
     var recorder: EventRecorder
     var limits: NetworkLimits
+    let proxy: (scheme: UpstreamProxy.Scheme, endpoint: Endpoint)?
 
     /// This turn's time, in nanoseconds of the monotonic clock.
     private(set) var now: UInt64 {
@@ -114,6 +115,7 @@ final class GatewayLoop {
             clock: { clock.now })
         recorder = EventRecorder(configuration.sandbox, tell)
         limits = configuration.limits
+        proxy = configuration.proxy
         connectionBucket = limits.connectionsPerSecond.map { TokenBucket(rate: $0, burst: $0) }
         egress = RateLimit(limits.egress)
         ingress = RateLimit(limits.ingress)

@@ -46,7 +46,7 @@ extension NetworkPolicy {
             let suffix = application?.rawValue ?? (transport == .tcp ? nil : transport.rawValue)
             let name =
                 switch host {
-                case .name(let name): "\(name)"
+                case .name(let name): "\(Target.name(name))"
                 case .address(let address): address.isV4 || port == 0 ? "\(address)" : "[\(address)]"
                 }
             return (direction == .egress ? "" : "\(direction.rawValue):") + name + (port == 0 ? "" : ":\(port)")

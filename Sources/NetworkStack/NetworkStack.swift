@@ -9,7 +9,7 @@ import NetworkAddress
 /// The guest is hostile. Nothing it sends traps, and what it can make the stack keep is bounded by `StackLimits`.
 ///
 /// The one who drives it calls `receive` for each frame, `advance` when `deadline` has come, `outputReady` when the
-/// output has room again after it had none, and takes all events after each of them. An id is unknown after its `closed`
+/// output has room again after it had none, and takes all events after each call. An id is unknown after its `closed`
 /// event, `refuse` or `abort`; calls with an unknown id do nothing, and events that were waiting may still name it.
 public final class NetworkStack {
     /// Packets to these go up whole, as `StackEvent.packet`, instead of ending here.

@@ -55,6 +55,7 @@ public enum StateError: Error, CustomStringConvertible {
     case notInstalled(what: String, looked: String)
     case badMount(String)
     case badPort(String, reason: String)
+    case badProxy(String, reason: String)
     case noSuchVolume(String)
     case volumeExists(VolumeName)
     case volumeNamed(VolumeName, by: [String])
@@ -78,6 +79,7 @@ public enum StateError: Error, CustomStringConvertible {
         case .isOwned(let id): "sandbox \(id) is running, or being started or removed"
         case .inaccessible(let path, let reason): "\(path): \(reason)"
         case .badMount(let reason): reason
+        case .badProxy(let text, let reason): "the proxy '\(text)' makes no sense: \(reason)"
         case .badPort(let text, let reason): "the port '\(text)' makes no sense: \(reason)"
         case .noSuchVolume(let name): "there is no volume '\(name)'"
         case .volumeExists(let name): "there is a volume '\(name)' already"

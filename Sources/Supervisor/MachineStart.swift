@@ -15,7 +15,7 @@ extension Supervisor {
         /// What stays the same when it is frozen; it also tells whether its writable disk is a copy of its template's.
         let kind: FrozenMachineWriter.Kind
         /// Its network, if it has one.
-        let network: MachineNetwork?
+        var network: MachineNetwork?
         /// What an earlier supervisor knew of it, when it goes on from a frozen machine; `nil` for a new one.
         var frozen: FrozenSession?
 

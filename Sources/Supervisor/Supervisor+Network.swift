@@ -33,6 +33,9 @@ extension Supervisor {
         configuration.memberships = memberships
         configuration.directory = directory
         configuration.nameServers = settings.nameServers?.compactMap { NetworkSettings.nameServer($0) }
+        if let proxy = settings.proxy {
+            configuration.proxy = (proxy.scheme, Endpoint(proxy.address, proxy.port))
+        }
         let (events, told) = AsyncStream.makeStream(of: NetworkEvent.self, bufferingPolicy: .bufferingOldest(1024))
         let gateway = try await Gateway.start(link, configuration) { told.yield($0) }
         await mark("network ready")

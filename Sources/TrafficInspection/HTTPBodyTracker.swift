@@ -32,49 +32,56 @@ struct HTTPBodyTracker {
 
     /// Takes what of the body stands at the front of the bytes.
     ///
-    /// - Returns: how many bytes those are: what of framing is not complete is left.
+    /// - Returns: how many bytes those are: what of framing is not complete is left. What is malformed is thrown when it
+    ///   is at the front, so that it does not matter how much comes at once.
     mutating func take(_ bytes: Span<UInt8>) throws(HTTPFault) -> Int {
         var position = 0
         while !isDone {
-            let rest = bytes.extracting(position...)
-            switch state {
-            case .done: break
-            case .untilClose: return bytes.count
-            case .bytes(let left), .chunk(let left):
-                let count = Int(min(left, UInt64(rest.count)))
+            do throws(HTTPFault) {
+                guard let count = try step(bytes.extracting(position...)) else { break }
                 position += count
-                guard left == UInt64(count) else {
-                    if case .bytes = state {
-                        state = .bytes(left - UInt64(count))
-                    } else {
-                        state = .chunk(left - UInt64(count))
-                    }
-                    return position
-                }
-                if case .bytes = state { state = .done } else { state = .chunkEnd }
-            case .chunkEnd:
-                if let first = rest.indices.first, rest[first] != UInt8(ascii: "\r") { throw .chunk }
-                guard rest.count >= 2 else { return position }
-                guard rest[1] == UInt8(ascii: "\n") else { throw .chunk }
-                position += 2
-                state = .chunkLine
-            case .chunkLine:
-                guard let line = try completeLine(rest, limit: Self.maximumLine) else { return position }
-                let size = try Self.chunkSize(line)
-                position += line.count + 2
-                state = size == 0 ? .trailers(0) : .chunk(size)
-            case .trailers(let passed):
-                guard let line = try completeLine(rest, limit: Self.maximumTrailers - passed) else { return position }
-                position += line.count + 2
-                if line.isEmpty {
-                    state = .done
-                } else {
-                    _ = try HTTPHead.header(line)
-                    state = .trailers(passed + line.count + 2)
-                }
+            } catch {
+                if position > 0 { break }
+                throw error
             }
         }
         return position
+    }
+
+    /// Takes one part; `nil` when there is not enough of it.
+    private mutating func step(_ bytes: Span<UInt8>) throws(HTTPFault) -> Int? {
+        switch state {
+        case .done: return nil
+        case .untilClose: return bytes.isEmpty ? nil : bytes.count
+        case .bytes(let left):
+            let count = Int(min(left, UInt64(bytes.count)))
+            state = left == UInt64(count) ? .done : .bytes(left - UInt64(count))
+            return count > 0 ? count : nil
+        case .chunk(let left):
+            let count = Int(min(left, UInt64(bytes.count)))
+            state = left == UInt64(count) ? .chunkEnd : .chunk(left - UInt64(count))
+            return count > 0 ? count : nil
+        case .chunkEnd:
+            if let first = bytes.indices.first, bytes[first] != UInt8(ascii: "\r") { throw .chunk }
+            guard bytes.count >= 2 else { return nil }
+            guard bytes[1] == UInt8(ascii: "\n") else { throw .chunk }
+            state = .chunkLine
+            return 2
+        case .chunkLine:
+            guard let line = try completeLine(bytes, limit: Self.maximumLine) else { return nil }
+            let size = try Self.chunkSize(line)
+            state = size == 0 ? .trailers(0) : .chunk(size)
+            return line.count + 2
+        case .trailers(let passed):
+            guard let line = try completeLine(bytes, limit: Self.maximumTrailers - passed) else { return nil }
+            if line.isEmpty {
+                state = .done
+            } else {
+                _ = try HTTPHead.header(line)
+                state = .trailers(passed + line.count + 2)
+            }
+            return line.count + 2
+        }
     }
 
     /// The first line without its end; `nil` while it has none.

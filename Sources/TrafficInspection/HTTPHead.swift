@@ -111,16 +111,10 @@ extension HTTPRequest {
         guard hosts.count <= 1, minorVersion == 0 || hosts.count == 1,
             let host = ServerName(authority: Substring(hosts.first ?? ""))
         else { throw .host }
-        guard let named = try Self.authority(method: method, target: words[1]) else {
-            server = host
-            body = try head.body(minorVersion: minorVersion) ?? .length(0)
-            upgrades = head.words("upgrade")
-            expectsContinue = !head.values("expect").isEmpty
-            return
-        }
+        let named = try Self.authority(method: method, target: words[1])
         // Servers go by the target (RFC 9112 section 3.2.2), some by the header: both have to say the same.
-        guard named == host || host == .none && minorVersion == 0 else { throw .host }
-        server = named
+        if let named, named != host, host != .none || minorVersion == 1 { throw .host }
+        server = named ?? host
         body = try head.body(minorVersion: minorVersion) ?? .length(0)
         upgrades = head.words("upgrade")
         expectsContinue = !head.values("expect").isEmpty

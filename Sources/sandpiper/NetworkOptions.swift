@@ -90,6 +90,11 @@ struct NetworkOptions: ParsableArguments {
             "Join a private network, in which sandboxes reach each other by name; see 'sandpiper network'.",
             valueName: "network"))
     var join: [NetworkName] = []
+    @Option(
+        help: ArgumentHelp(
+            "Let all TCP connections go through a proxy: http://ADDRESS:PORT (CONNECT) or socks5://ADDRESS:PORT.",
+            valueName: "url"))
+    var proxy: String?
     @Option(help: "Bytes a second that may leave.") var uploadRate: ByteSize?
     @Option(help: "Bytes a second that may come in.") var downloadRate: ByteSize?
     @Option(help: "Packets a second, each way.") var packetRate: UInt64?
@@ -123,6 +128,7 @@ struct NetworkOptions: ParsableArguments {
             throw Failure("--join \(name): it is given twice")
         }
         settings.networks = join.map(\.description)
+        settings.proxy = try proxy.map { try UpstreamProxy($0) }
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)
         settings.limits.ingress = .init(bytes: downloadRate.map { UInt64($0.bytes) }, packets: packetRate)

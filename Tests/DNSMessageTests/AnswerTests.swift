@@ -59,6 +59,15 @@ struct AnswerTests {
         #expect(try !DNSMessage(query.answer(.noError, answers).encoded()).flags.isTruncated)
     }
 
+    @Test("a message that came truncated loses nothing more")
+    func truncatedBefore() throws {
+        var answer = MessageTests.query("a.example").answer(.noError, [try address("a.example", "192.0.2.1")])
+        answer.flags.isTruncated = true
+        answer.authorities = [DNSRecord(name("example"), .ns, ttl: 9, data: .name(name("ns.example")))]
+        answer.additionals = [try address("ns.example", "192.0.2.2")]
+        #expect(try DNSMessage(answer.encoded()) == answer)
+    }
+
     @Test("what only helps may be left out silently, and the longest question fits with extensions")
     func leftOut() throws {
         var answer = MessageTests.query("a.example").answer(.noError, [try address("a.example", "192.0.2.1")])

@@ -7,8 +7,8 @@ import Testing
 @Suite(.needsMachines) struct NetworkCasesTests {
     /// The tables of policies, each with a sandbox and a lab of its own.
     static let policies = [
-        "addresses", "all", "changes", "denials", "dns", "dns_server", "host", "ingress", "names", "no_ping", "none",
-        "options", "packets", "private", "public", "published", "rebinding",
+        "addresses", "all", "changes", "denials", "dns", "dns_server", "events", "host", "ingress", "limits", "lives",
+        "names", "no_ping", "none", "options", "packets", "ports", "private", "public", "published", "rebinding",
     ]
 
     @Test("a sandbox reaches what its policy allows, and each refusal is prompt and told of", arguments: policies)
@@ -36,7 +36,7 @@ import Testing
     func gibibyte() async throws {
         try await TestHome.with(["network.tar"]) { home in
             try await NetworkCases("clients/clients.json").run(
-                in: home, ["--only", "whole", "--bytes", "\(1 << 30)"], patience: .seconds(900))
+                in: home, ["--only", "bytes", "--bytes", "\(1 << 30)"], patience: .seconds(900))
         }
     }
 }

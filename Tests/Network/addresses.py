@@ -1,4 +1,4 @@
-"""Who is where outside: documentation addresses stand for the public internet, the others for what lies inside walls."""
+"""Who is where outside: documentation addresses stand for the public internet, the others for what is inside walls."""
 
 # Of the servers that everybody may reach.
 NAME_SERVER = ("192.0.2.53", "2001:db8::53")

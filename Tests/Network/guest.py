@@ -123,7 +123,8 @@ def udp(step):
                 connection.sendto(step.get("send", "hello").encode("latin-1"), address)
             else:
                 connection.connect(address)
-                connection.send(("x" * step["length"] if "length" in step else step.get("send", "hello")).encode("latin-1"))
+                text = "x" * step["length"] if "length" in step else step.get("send", "hello")
+                connection.send(text.encode("latin-1"))
             content = connection.recv(65536)
         except OSError as error:
             return outcome_of(error), ""
@@ -334,7 +335,7 @@ def listen(step):
 
 
 def many(step):
-    """Many connections that are open at once; the outcome is how many could be had, each with its own echo if asked for."""
+    """Many connections that are open at once; the outcome is how many could be had, each with its echo if wanted."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     opened = []
@@ -375,12 +376,13 @@ def interfaces(_step):
     return ",".join(found) or "none", ""
 
 
-ACTIONS = {action.__name__: action for action in (tcp, udp, dns, http, tls, hold, held, listen, many, command, interfaces)}
+ACTIONS = {action.__name__: action
+           for action in (tcp, udp, dns, http, tls, hold, held, listen, many, command, interfaces)}
 
 
 def main():
     wire = Wire()
-    ACTIONS.update({"ping": wire.ping, "forge": wire.forge, "fragments": wire.fragments, "raw": wire.raw, "arp": wire.arp})
+    ACTIONS.update({action.__name__: action for action in (wire.ping, wire.forge, wire.fragments, wire.raw, wire.arp)})
     print(json.dumps({"outcome": "ready", "kinds": len(KINDS)}), flush=True)
     for line in sys.stdin:
         step = json.loads(line)
@@ -393,7 +395,8 @@ def main():
             outcome, reply = outcome_of(error), str(error)
         except Exception as error:  # the mistake of a test, which the one who asked shall see
             outcome, reply = "mistake", repr(error)
-        print(json.dumps({"outcome": outcome, "reply": reply, "seconds": round(time.monotonic() - begin, 3)}), flush=True)
+        answer = {"outcome": outcome, "reply": reply, "seconds": round(time.monotonic() - begin, 3)}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

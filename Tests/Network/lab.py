@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A little internet for tests: real servers outside of a host's network namespace, in which sandboxes run.
 
-Ready line: host (the words before a command that make it run on the host), authority (path of a certificate), log, packets
-and host_log (files of JSON lines: what reached the servers outside, which packets came to them, what reached those on the
-host), requests (nginx's log), folder. Commands on standard input, one JSON object a line, each answered by a line:
+Ready line: host (the words before a command that make it run on the host), authority (path of a certificate), log,
+packets and host_log (files of JSON lines: what reached the servers outside, which packets came to them, what reached
+those on the host), requests (nginx's log), folder. Commands on standard input, one JSON object a line, each answered by
+a line:
   {"change": NAME, "kind": "A", "value": ADDRESS or null, "seconds": 1}   another answer of the name server
   {"host": [WORD]…}                                                       a command with power over the host's network
   {"outside": [WORD]…}                                                    the same outside
@@ -106,13 +107,14 @@ class Lab:
     def _host_witness(self):
         """What the host itself serves: a sandbox must not reach it unless it is allowed to."""
         arguments = ["--log", self.host_log, "--host"]
-        for address in ["127.0.0.1", "::1", *(address.split("/")[0] for address in (*Namespaces.HOST, *addresses.HOST_EXTRA))]:
-            arguments += ["--address", address]
+        for address in ("127.0.0.1", "::1", *Namespaces.HOST, *addresses.HOST_EXTRA):
+            arguments += ["--address", address.split("/")[0]]
         return self._start_python(self.networks.host_root, *arguments)
 
     def _echo(self):
         four, six = addresses.ECHO
-        for words in (f"TCP4-LISTEN:7,bind={four},fork,reuseaddr,backlog=128", f"TCP6-LISTEN:7,bind=[{six}],fork,reuseaddr",
+        for words in (f"TCP4-LISTEN:7,bind={four},fork,reuseaddr,backlog=128",
+                      f"TCP6-LISTEN:7,bind=[{six}],fork,reuseaddr",
                       f"UDP4-RECVFROM:7,bind={four},fork", f"UDP6-RECVFROM:7,bind=[{six}],fork"):
             self.networks.start(self.networks.outside_root, ["socat", words, "PIPE"], stderr=subprocess.DEVNULL)
 
@@ -121,7 +123,8 @@ class Lab:
         configuration = os.path.join(self.folder, "tinyproxy.conf")
         with open(configuration, "w") as file:
             file.write(f"Port 3128\nListen {addresses.PROXY[0]}\nTimeout 60\nMaxClients 200\nAllow 0.0.0.0/0\n"
-                       f"LogFile \"{self.folder}/tinyproxy.log\"\nLogLevel Connect\nPidFile \"{self.folder}/tinyproxy.pid\"\n")
+                       f"LogFile \"{self.folder}/tinyproxy.log\"\nLogLevel Connect\n"
+                       f"PidFile \"{self.folder}/tinyproxy.pid\"\n")
         # They ask the lab's name server.
         prefix = [*self.networks.outside_root, "unshare", "--mount", "sh", "-c",
                   f"mount --bind {self.folder}/resolv.conf $(readlink -f /etc/resolv.conf) && exec \"$@\"", "sh"]
@@ -158,12 +161,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-packets", action="store_true", help="do not look at each packet")
     parser.add_argument("--no-ping", action="store_true", help="the host lets nobody have sockets for ping")
-    parser.add_argument("--mirrors", action="store_true", help="serve packages of Debian and Python, and a git repository")
+    parser.add_argument("--mirrors", action="store_true",
+                        help="serve packages of Debian and Python, and a git repository")
     arguments = parser.parse_args()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     with work_folder() as folder:
         os.chmod(folder, 0o755)
-        with Lab(folder, packets=not arguments.no_packets, mirrors=arguments.mirrors, ping=not arguments.no_ping) as lab:
+        with Lab(folder, packets=not arguments.no_packets, mirrors=arguments.mirrors,
+                 ping=not arguments.no_ping) as lab:
             ready(**lab.facts())
             for line in sys.stdin:
                 try:

@@ -4,8 +4,8 @@ import os
 import socket
 import struct
 
-KINDS = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "NULL": 10, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "OPT": 41,
-         "SVCB": 64, "HTTPS": 65, "ANY": 255, "AXFR": 252}
+KINDS = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "NULL": 10, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33,
+         "OPT": 41, "SVCB": 64, "HTTPS": 65, "ANY": 255, "AXFR": 252}
 RCODES = {0: "ok", 1: "formerr", 2: "servfail", 3: "nxdomain", 4: "notimp", 5: "refused"}
 # Of SVCB and HTTPS (RFC 9460).
 PARAMETERS = {0: "mandatory", 1: "alpn", 2: "no-default-alpn", 3: "port", 4: "ipv4hint", 5: "ech", 6: "ipv6hint"}
@@ -13,10 +13,12 @@ PARAMETERS = {0: "mandatory", 1: "alpn", 2: "no-default-alpn", 3: "port", 4: "ip
 
 def dns_query(name, kind, edns=None):
     """A query for a name; with EDNS (RFC 6891) when `edns` is the size of datagrams that may come back."""
-    labels = b"".join(bytes([len(label)]) + label.encode("latin-1") for label in name.rstrip(".").split(".") if label) + b"\0"
+    labels = [label.encode("latin-1") for label in name.rstrip(".").split(".") if label]
+    question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     number = KINDS[kind] if kind in KINDS else int(kind)
     extra = b"\0" + struct.pack("!HHIH", KINDS["OPT"], edns, 0, 0) if edns else b""
-    return os.urandom(2) + struct.pack("!HHHHH", 0x0100, 1, 0, 0, 1 if edns else 0) + labels + struct.pack("!HH", number, 1) + extra
+    head = os.urandom(2) + struct.pack("!HHHHH", 0x0100, 1, 0, 0, 1 if edns else 0)
+    return head + question + struct.pack("!HH", number, 1) + extra
 
 
 def _name(message, offset):

@@ -1,8 +1,8 @@
 """Two network namespaces on one wire: a host, where sandboxes run, and all that lies outside of it.
 
-The outside has its addresses to itself: an address of the host's own would be one that a sandbox may not reach. Works as
-root, and as an ordinary user in a user namespace, where programs still run as that user. Nothing outlives the process
-that made them: its helpers end when it does, and the namespaces with the last program in them.
+The outside has its addresses to itself: an address of the host's own would be one that a sandbox may not reach. Works
+as root, and as an ordinary user in a user namespace, where programs still run as that user. Nothing outlives the
+process that made them: its helpers end when it does, and the namespaces with the last program in them.
 """
 
 import ctypes
@@ -57,7 +57,8 @@ class Namespaces:
         self._host = self._hold(["unshare", *own_user, "--net", "--mount", *_HOLD])
         self._outside = self._hold([*self._enter(self._host, "user"), "unshare", "--net", "--mount", *_HOLD])
         # Written as one batch each: a process less is time less, and there is one lab for every suite.
-        self._batch(self._host, f"link add {HOST_INTERFACE} type veth peer name {OUTSIDE_INTERFACE} netns {self._outside}",
+        self._batch(self._host,
+                    f"link add {HOST_INTERFACE} type veth peer name {OUTSIDE_INTERFACE} netns {self._outside}",
                     *(f"addr add {address} dev {HOST_INTERFACE} nodad" for address in self.HOST),
                     f"link set {HOST_INTERFACE} up")
         self._batch(self._outside, *(f"addr add {address} dev {OUTSIDE_INTERFACE} nodad" for address in self.OUTSIDE),
@@ -111,7 +112,9 @@ class Namespaces:
     def start(self, prefix, command, **options):
         """Starts a program that ends with this process."""
         options.setdefault("stdin", subprocess.DEVNULL)
-        process = subprocess.Popen([*prefix, *command], preexec_fn=die_with_parent, **options)
+        # Said again inside: whoever gains power over a namespace forgets what was said before.
+        command = [*prefix, "setpriv", "--pdeathsig", "KILL", *command]
+        process = subprocess.Popen(command, preexec_fn=die_with_parent, **options)
         self._processes.append(process)
         return process
 

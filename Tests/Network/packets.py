@@ -21,17 +21,26 @@ def checksum(content):
 
 def ipv4(source, target, protocol, payload, identification=0, flags=0, offset=0):
     """A packet of IPv4."""
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identification, flags << 13 | offset // 8, 64, protocol,
-                       0, socket.inet_aton(source), socket.inet_aton(target))
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identification, flags << 13 | offset // 8, 64,
+                       protocol, 0, socket.inet_aton(source), socket.inet_aton(target))
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
+def ipv6(source, target, protocol, payload):
+    """A packet of IPv6."""
+    head = struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64)
+    return head + socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target) + payload
+
+
 def _pseudo(source, target, protocol, length):
+    if ":" in target:
+        ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+        return ends + struct.pack("!II", length, protocol)
     return socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, protocol, length)
 
 
 def udp(source, target, source_port, port, payload):
-    """A datagram of UDP over IPv4."""
+    """A datagram of UDP."""
     length = 8 + len(payload)
     head = struct.pack("!HHHH", source_port, port, length, 0)
     value = checksum(_pseudo(source, target, 17, length) + head + payload) or 0xFFFF
@@ -39,7 +48,7 @@ def udp(source, target, source_port, port, payload):
 
 
 def tcp(source, target, source_port, port, flags, sequence=1, payload=b""):
-    """A segment of TCP over IPv4."""
+    """A segment of TCP."""
     head = struct.pack("!HHIIBBHHH", source_port, port, sequence, 0, 0x50, flags, 65535, 0, 0)
     value = checksum(_pseudo(source, target, 6, len(head) + len(payload)) + head + payload)
     return head[:16] + struct.pack("!H", value) + head[18:] + payload
@@ -104,13 +113,17 @@ class Wire:
         """A datagram, or the first segment of a connection, that claims to come from somebody else."""
         source, target, port = step["source"], step["to"], step["port"]
         if step.get("protocol") == "tcp":
-            payload = tcp(source, target, 40000, port, step.get("flags", 2))
-            packet = ipv4(source, target, 6, payload)
+            number, payload = 6, tcp(source, target, 40000, port, step.get("flags", 2))
         else:
-            packet = ipv4(source, target, 17, udp(source, target, 40000, port, step.get("send", "forged").encode()))
+            number, payload = 17, udp(source, target, 40000, port, step.get("send", "forged").encode())
+        # Headers of IPv6 that stand before the payload: number, and content without the number that follows.
+        for header, content in reversed(step.get("headers", [])):
+            number, payload = header, bytes([number]) + bytes.fromhex(content) + payload
+        is_six = ":" in target
+        packet = (ipv6 if is_six else ipv4)(source, target, number, payload)
         hardware = bytes.fromhex(step["hardware"]) if "hardware" in step else None
         for _ in range(3):
-            self._send_frame(packet, source=hardware)
+            self._send_frame(packet, kind=0x86DD if is_six else 0x0800, source=hardware)
         time.sleep(0.3)
         return "sent", ""
 
@@ -119,8 +132,9 @@ class Wire:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as wire:
             wire.bind((self._device(), 0x0806))
             own = wire.getsockname()[4]
-            question = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, socket.inet_aton(step.get("source", "0.0.0.0")),
-                                   bytes(6), socket.inet_aton(step["to"]))
+            question = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own,
+                                   socket.inet_aton(step.get("source", "0.0.0.0")), bytes(6),
+                                   socket.inet_aton(step["to"]))
             wire.send(b"\xff" * 6 + own + b"\x08\x06" + question)
             deadline = time.monotonic() + 1
             while (left := deadline - time.monotonic()) > 0 and select.select([wire], [], [], left)[0]:
@@ -130,7 +144,7 @@ class Wire:
         return "timeout", ""
 
     def fragments(self, step):
-        """A datagram in pieces: `order` tells which are sent, by number; `overlap` has each repeat the end of the last."""
+        """A datagram in pieces: `order` tells which are sent; with `overlap` each repeats the end of the last."""
         target, port, length, size = step["to"], step["port"], step.get("length", 4000), step.get("size", 1000)
         own, identification = self._own(target), struct.unpack("!H", os.urandom(2))[0]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
@@ -159,11 +173,13 @@ class Wire:
 
     def raw(self, step):
         """A packet of another protocol, or bytes that are no packet at all."""
-        own = self._own(step["to"])
+        own = step.get("source") or self._own(step["to"])
         payload = bytes.fromhex(step["payload"]) if "payload" in step else b"payload of a protocol"
         for _ in range(step.get("count", 1)):
             if "frame" in step:
                 self._send_frame(bytes.fromhex(step["frame"]), kind=step.get("kind", 0x0800))
+            elif ":" in own:
+                self._send_frame(ipv6(own, step["to"], step["protocol"], payload), kind=0x86DD)
             else:
                 self._send_frame(ipv4(own, step["to"], step["protocol"], payload))
         time.sleep(0.3)

@@ -34,8 +34,8 @@ class Product:
         self._files += 1
         outcome = os.path.join(self._folder, f"command-{self._files}")
         with open(outcome + ".out", "wb") as output, open(outcome + ".err", "wb") as error:
-            status = subprocess.run(self.command(*words), env=self._environment, stdin=subprocess.DEVNULL, stdout=output,
-                                    stderr=error, timeout=120).returncode
+            status = subprocess.run(self.command(*words), env=self._environment, stdin=subprocess.DEVNULL,
+                                    stdout=output, stderr=error, timeout=120).returncode
         with open(outcome + ".out", errors="replace") as output, open(outcome + ".err", errors="replace") as error:
             said, complaint = output.read(), error.read()
         if check and status != 0:
@@ -58,8 +58,9 @@ class Product:
 
     def create(self, network, options=()):
         """A running sandbox that sees the lab's programs; its id."""
-        return Sandbox(self, self.run("create", *self.network_options(network), *options, "-v", f"{HERE}:{LAB_IN_GUEST}:ro",
-                                      self._image).strip())
+        options = [*self.network_options(network), *options, "-v", f"{HERE}:{LAB_IN_GUEST}:ro"]
+        said = self.run("create", *options, self._image)
+        return Sandbox(self, said.strip())
 
 
 class Sandbox:
@@ -74,10 +75,6 @@ class Sandbox:
         """Starts a command in the sandbox, with its input and output passed on."""
         return subprocess.Popen(self._product.command("exec", "-i", self.name, "--", *command),
                                 env=self._product._environment, **options)
-
-    def run(self, *command, check=True):
-        """Runs a command in the sandbox to its end; what it printed."""
-        return self._product.run("exec", self.name, "--", *command, check=check)
 
     def set_policy(self, network):
         """Gives the running sandbox another policy."""

@@ -2,22 +2,26 @@
 """Runs a file of cases: one lab, one sandbox, and in it what the cases try, beside what is expected of each.
 
     run_cases.py --executables FOLDER --home FOLDER cases/FILE.json
-    run_cases.py --bare cases/FILE.json      without a sandbox, straight on the lab's host: whether the lab is as expected
+    run_cases.py --bare cases/FILE.json      without a sandbox, straight on the lab's host: whether the lab is as it
+                                             should be
     run_cases.py --count cases/*.json        how many cases there are
 
 A line of JSON for each case: case, ok, and of one that failed what was expected and seen. A file has `title`, `network`
-(options, or a policy), perhaps `options` for the sandbox and `lab` for the lab, and `cases`. A case is a step or has `steps`.
-Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of the name server), `wait`
-(seconds), `host` and `outside` (command). A step is tried in the sandbox, or with `on` on the `host`, `outside`, or in an
-`other` sandbox whose network is the file's `other`.
+(options, or a policy), perhaps `options` for the sandbox and `lab` for the lab, and `cases`. A case is a step or has
+`steps`. Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of the name
+server), `wait` (seconds), `host` and `outside` (command), `sandpiper` (command; in it `{sandbox}` is the sandbox), and
+`log` (has: the fields of an event since the case began, where `"+"` is any number above zero). A step is tried in the
+sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the file's `other`.
 
-What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look; `reply`,
-text that the answer holds, or with `not_reply` does not; `within` seconds. A refusal by policy has to be in the sandbox's
-log: `event` are the fields that it has, `false` for none. What was refused must not have reached the servers.
+What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look;
+`reply`, text that the answer holds, or with `not_reply` does not; `within` seconds, and `at_least` so many. A refusal
+by policy has to be in the sandbox's log: `event` are the fields that it has, `false` for none. What was refused must
+not have reached the servers.
 """
 
 import argparse
 import contextlib
+import functools
 import ipaddress
 import json
 import os
@@ -30,9 +34,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from product import LAB_IN_GUEST, Failure, Product  # noqa: E402
 
-# How a refusal by policy may look from inside. Which it is, is for the gateway to say: only that it is told at once matters.
+# How a refusal by policy may look from inside. Which it is, is for the gateway to say, if it only says so at once.
 DENIED = {"tcp": ("refused", "unreachable", "prohibited", "reset"), "udp": ("refused", "unreachable", "prohibited"),
-          "dns": ("refused",), "ping": ("prohibited", "unreachable"), "tls": ("reset", "closed", "refused", "unreachable"),
+          "dns": ("refused",), "ping": ("prohibited", "unreachable"),
+          "tls": ("reset", "closed", "refused", "unreachable"),
           "http": ("403", "reset", "closed", "refused", "unreachable"), "hold": ("refused", "unreachable", "reset"),
           "held": ("reset", "closed"), "many": ()}
 # A refusal is prompt; everything else has the time that an emulated machine needs.
@@ -133,15 +138,15 @@ class Runner:
             if "other" in self.table:
                 self.other = self.product.create(self.table["other"], self.table.get("other_options", ()))
         guest = [sys.executable, "-B", "-u", os.path.join(HERE, "guest.py")]
-        self._start = {
-            "sandbox": lambda pipes: self._in(self.sandbox, pipes) if self.product else subprocess.Popen([*host, *guest], **pipes),
-            "other": lambda pipes: self._in(self.other, pipes) if self.product else subprocess.Popen([*host, *guest], **pipes),
-            "host": lambda pipes: subprocess.Popen([*host, *guest], **pipes),
-        }
+        on_host = functools.partial(subprocess.Popen, [*host, *guest])
+        self._start = {"sandbox": on_host, "other": on_host, "host": on_host}
+        if self.product:
+            self._start["sandbox"] = functools.partial(self._in, self.sandbox)
+            self._start["other"] = functools.partial(self._in, getattr(self, "other", None))
         return self
 
     @staticmethod
-    def _in(sandbox, pipes):
+    def _in(sandbox, **pipes):
         return sandbox.start("python3", "-B", "-u", f"{LAB_IN_GUEST}/guest.py", **pipes)
 
     def __exit__(self, *_):
@@ -156,8 +161,8 @@ class Runner:
     def talker(self, place):
         """Who carries out the steps of a place."""
         if place not in self._talkers:
-            self._talkers[place] = Talker(self._start[place](
-                {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}))
+            self._talkers[place] = Talker(
+                self._start[place](stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         return self._talkers[place]
 
     # MARK: steps
@@ -187,6 +192,15 @@ class Runner:
         if action in ("host", "outside"):
             self.lab.do(**{action: step["command"]})
             return None
+        if action == "log":
+            return self.wait_for_event(step["has"], self._known_at_begin)
+        if action == "sandpiper":
+            words = [word.replace("{sandbox}", self.sandbox.name) for word in step["command"]]
+            begin = time.monotonic()
+            status, output, error = self.product.run(*words, check=False)
+            taken = round(time.monotonic() - begin, 3)
+            answer = {"outcome": f"status {status}", "reply": output + error, "seconds": taken}
+            return self.judge({**step, "within": step.get("within", 60)}, answer, 0)
         _, self._ends = self.lab.reached(self._ends)
         known = len(self.sandbox.log) if self.product else 0
         asked = {name: value for name, value in step.items() if name != "is"}
@@ -207,6 +221,8 @@ class Runner:
             return f"expected {' or '.join(allowed)}, seen {seen}{self.explain(known)}"
         if answer["seconds"] > step.get("within", PROMPT if is_denied else USUAL):
             return f"took too long: {seen}"
+        if answer["seconds"] < step.get("at_least", 0):
+            return f"took too little time: {seen}"
         reply = json.dumps(answer["reply"]) if not isinstance(answer["reply"], str) else answer["reply"]
         for wanted in step.get("reply", []) if isinstance(step.get("reply"), list) else [step.get("reply", "")]:
             if wanted not in reply:
@@ -254,6 +270,10 @@ class Runner:
             if step.get("port"):
                 wanted["port"] = step["port"]
         wanted.update(event)
+        return self.wait_for_event(wanted, known)
+
+    def wait_for_event(self, wanted, known):
+        """Waits a while for an event that has what is wanted; what is wrong when there is none."""
         deadline = time.monotonic() + EVENT_PATIENCE
         while True:
             lines = self.sandbox.log[known:]
@@ -277,6 +297,9 @@ class Runner:
                     return False
             elif key == "rule":
                 if value not in (found or ""):
+                    return False
+            elif value == "+":
+                if not isinstance(found, int) or found <= 0:
                     return False
             elif found != value:
                 return False
@@ -320,7 +343,9 @@ def run_table(arguments, name, table):
     lab = LabClient(table.get("lab", []))
     try:
         with tempfile.TemporaryDirectory(prefix="sandpiper-cases-") as folder:
-            product = None if arguments.bare else Product(arguments.executables, arguments.home, lab.facts["host"], folder)
+            product = None
+            if not arguments.bare:
+                product = Product(arguments.executables, arguments.home, lab.facts["host"], folder)
             with Runner(lab, table, product) as runner:
                 for case in table["cases"]:
                     if arguments.only and arguments.only not in case["case"]:

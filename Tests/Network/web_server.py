@@ -29,7 +29,6 @@ http {{
   default_type application/octet-stream;
   keepalive_timeout 60s; keepalive_requests 100000;
   sendfile on;
-  log_format combined_host '$server_addr $host $request $status';
   map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
 {servers}
 }}
@@ -50,10 +49,12 @@ _SERVER = """
   }}
 """
 _GIT = """
-    location ~ ^/smart(/.*) {{ fastcgi_pass unix:{folder}/fcgi; fastcgi_param SCRIPT_FILENAME /usr/lib/git-core/git-http-backend;
+    location ~ ^/smart(/.*) {{ fastcgi_pass unix:{folder}/fcgi;
+      fastcgi_param SCRIPT_FILENAME /usr/lib/git-core/git-http-backend;
       fastcgi_param GIT_PROJECT_ROOT {root}/git; fastcgi_param GIT_HTTP_EXPORT_ALL 1; fastcgi_param PATH_INFO $1;
       fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD $request_method;
-      fastcgi_param CONTENT_TYPE $content_type; fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param REMOTE_USER lab; }}"""
+      fastcgi_param CONTENT_TYPE $content_type; fastcgi_param CONTENT_LENGTH $content_length;
+      fastcgi_param REMOTE_USER lab; }}"""
 
 
 class WebServer:
@@ -73,18 +74,14 @@ class WebServer:
         for name in NAMES:
             servers.append(self._server(name, name, *authority.issue(name, hosts=(name,))))
         mirrors = authority.issue("mirrors", hosts=MIRRORS)
-        servers.append(self._server(" ".join(MIRRORS), "mirrors", *mirrors, more=_GIT.format(folder=folder, root=self.root)))
+        git = _GIT.format(folder=folder, root=self.root)
+        servers.append(self._server(" ".join(MIRRORS), "mirrors", *mirrors, more=git))
         configuration = os.path.join(folder, "nginx.conf")
         with open(configuration, "w") as file:
             file.write(_CONFIGURATION.format(folder=folder, servers="".join(servers)))
-        self._process = networks.start(networks.outside_root, ["nginx", "-p", folder, "-e", f"{folder}/nginx.errors",
-                                                               "-c", configuration], stdout=subprocess.DEVNULL)
+        command = ["nginx", "-p", folder, "-e", f"{folder}/nginx.errors", "-c", configuration]
+        networks.start(networks.outside_root, command, stdout=subprocess.DEVNULL)
 
     def _server(self, name, label, certificate, key, is_default=False, more=""):
-        return _SERVER.format(name=name, label=label, certificate=certificate, key=key, root=self.root, files=self.files,
-                              default=" default_server" if is_default else "", more=more)
-
-    @property
-    def is_alive(self):
-        """Whether it has not ended."""
-        return self._process.poll() is None
+        return _SERVER.format(name=name, label=label, certificate=certificate, key=key, root=self.root,
+                              files=self.files, default=" default_server" if is_default else "", more=more)

@@ -62,4 +62,23 @@ struct RuleTextTests {
         let ports = (1...65).map(String.init).joined(separator: ",")
         #expect(throws: NetworkPolicy.RuleError.tooManyPorts) { try NetworkPolicy.Rule(.allow, "any:\(ports)") }
     }
+
+    @Test(
+        "a destination is read and written alike",
+        arguments: [
+            "api.example.com:443", "intranet.:443/tls", "10.0.0.1:53/udp", "[2001:db8::1]:443", "2001:db8::1/icmp",
+            "192.0.2.1/icmp", "ingress:10.0.0.1:80", "a.example:8080/http",
+        ])
+    func destination(text: String) throws { #expect("\(try NetworkPolicy.Destination(text))" == text) }
+
+    @Test(
+        "what is no destination is refused",
+        arguments: [
+            "api.example.com", "*.example.com:443", "public:80", "any:80", "10.0.0.0/8:80", "a.b:80,81", "a.b:80-81",
+            "",
+            "ingress:a.b:80",
+        ])
+    func noDestination(text: String) {
+        #expect(throws: NetworkPolicy.RuleError.self) { try NetworkPolicy.Destination(text) }
+    }
 }

@@ -33,7 +33,11 @@ final class ScriptedConnection {
     var deadline: Instant? { [readerPause, writerPause, patience].compactMap(\.self).min() }
 
     /// Whether nothing will change any more.
-    func isDone(at now: Instant) -> Bool { closed != nil || didReset || patience.map { $0 <= now } ?? false }
+    func isDone(at now: Instant) -> Bool {
+        if didReset || patience.map({ $0 <= now }) ?? false { return true }
+        // What ended well is still there to be read to its end.
+        return closed.map { $0 != .closed || reader.isEmpty } ?? false
+    }
 
     /// What came of it, in the words of `compare.py`.
     var outcome: String {
@@ -97,8 +101,12 @@ final class ScriptedConnection {
         while left > 0 {
             let count = stack.read(id, at: now) { bytes in
                 let count = min(bytes.count, left, Pattern.length)
-                let expected = Pattern.part(received, count)
-                if !expected.elementsEqual(bytes[..<count]) { isRight = false }
+                let isSame = Pattern.part(received, count).withUnsafeBytes { expected in
+                    guard let one = expected.baseAddress, let other = bytes.baseAddress else { return true }
+                    // Both have `count` bytes.
+                    return memcmp(one, other, count) == 0
+                }
+                if !isSame { isRight = false }
                 return count
             }
             guard count > 0 else { return }

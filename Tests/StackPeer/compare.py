@@ -119,8 +119,8 @@ SCENARIOS = {
     "stalled by the guest": ("r:pause 2000,recv-all;w:await-recv,fin", "r:recv-all;w:send 9000000,fin"),
     "stalled again and again": ("r:recv-all;w:send 4000000,fin",
                                 "r:" + ",".join(["recv 300000,pause 100"] * 10) + ",recv-all;w:await-recv,fin"),
-    "cut while the guest sends": ("r:recv 1000;w:await-recv,pause 300,send 100000,pause 8000,send 10", "r:;w:send 1000,pause 150,cut,pause 9000"),
-    "cut while the peer sends": ("r:recv 1000;w:await-recv,pause 9000", "r:;w:send 1000,pause 150,cut,send 100000,pause 9000,send 10"),
+    "cut while the guest sends": ("r:recv 1000;w:await-recv,pause 2000,send 100000,pause 8000,send 10", "r:;w:send 1000,pause 1000,cut,pause 10000"),
+    "cut while the peer sends": ("r:recv 1000;w:await-recv,pause 10000", "r:;w:send 1000,pause 1000,cut,send 100000,pause 9000,send 10"),
     "connections by the hundred": ("r:recv-all;w:send 20000,fin", "r:recv-all;w:send 20000,fin", 100),
     "refused by the peer": ("r:;w:", "refuse reset"),
     "begun by the peer": ("r:recv-all;w:send 500000,fin", "r:recv-all;w:send 500000,fin", 1, "peer"),
@@ -202,16 +202,18 @@ def against(peer_command, scenario, address, own_address, fds=()):
         arguments = ["connect", own_address, str(port)]
     else:
         arguments = ["listen", str(count)]
-    peer = subprocess.Popen([*peer_command, *arguments, SCENARIOS[scenario][1]], stdout=subprocess.PIPE, text=True, pass_fds=fds)
+    # Without a buffer, which would keep lines from `communicate`.
+    peer = subprocess.Popen(
+        [*peer_command, *arguments, SCENARIOS[scenario][1]], stdout=subprocess.PIPE, bufsize=0, pass_fds=fds)
     first = peer.stdout.readline().split()
     port = int(first[1]) if len(first) > 1 else 7
     guests = run_many(count, guest_end(guest, address, port, listener, "cut" in scenario)) if guest else []
     try:
-        output, _ = peer.communicate(timeout=HANG)
+        output = peer.communicate(timeout=HANG)[0].decode()
     except subprocess.TimeoutExpired:
         peer.kill()
-        output = peer.communicate()[0] + "hang"
-    return guests, sorted(output.split("\n")[:-1] if output.endswith("\n") else output.split("\n"))
+        output = peer.communicate()[0].decode() + "hang"
+    return guests, sorted(output.splitlines())
 
 
 def kernel_peer(arguments):

@@ -200,6 +200,15 @@ struct HTTPTests {
         }
     }
 
+    @Test("as much of a body passes before a fault, however much comes at once", arguments: [1, 2, 5, .max])
+    func partial(pieces: Int) {
+        let head = "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+        var connection = Connection()
+        connection.client(head + "2\r\nab\r\n1;x\r\nabc\r\n0\r\n\r\n", pieces: pieces)
+        #expect(connection.last == .fault(.chunk))
+        #expect(connection.passed == Array((head + "2\r\nab\r\n1;x\r\na").utf8))
+    }
+
     @Test("what is too long is a fault, and as long as can be is none")
     func long() {
         var connection = Connection()

@@ -29,6 +29,9 @@ extension GatewayLoop {
         }
         let verdict = judge.egress(.udp, to: datagram.to)
         if case .deny(let rule) = verdict { return refuse(rule, .prohibited) }
+        if proxy != nil, !guest.isGateway(datagram.to.address) {
+            return refuse("proxy", .prohibited, "the proxy carries TCP only")
+        }
         if let limit = connectionLimit() { return refuse("limit", .prohibited, limit) }
         do {
             let flow = try DatagramFlow(
@@ -72,6 +75,7 @@ extension GatewayLoop {
         }
         let verdict = judge.echo(to: request.to)
         if case .deny(let rule) = verdict { return refuse(rule) }
+        if proxy != nil { return refuse("proxy", "the proxy carries TCP only") }
         if let limit = connectionLimit() { return refuse("limit", limit) }
         do {
             let flow = try EchoFlow(key, in: self)

@@ -20,12 +20,21 @@ extension GatewayLoop {
         if case .deny(let rule) = verdict { return refuse(rule, .reset) }
         if let limit = connectionLimit() { return refuse("limit", .reset, limit) }
         do {
+            let names = judge.names(of: to.address)
+            var handshake: ProxyHandshake?
             var targets = outside(to)
+            if let proxy, !guest.isGateway(to.address) {
+                targets = [proxy.endpoint]
+                switch proxy.scheme {
+                case .http: handshake = ProxyHandshake(http: to, names.first)
+                case .socks5: handshake = ProxyHandshake(socks: to, names.first)
+                }
+            }
             let first = targets.removeFirst()
             let socket = try InternetSocket(.stream, isV4: first.address.isV4)
             let flow = StreamFlow(
-                id, to: to, from: from, socket, names: judge.names(of: to.address), rule: verdict.rule,
-                others: targets, check: HandshakeCheck(verdict))
+                id, to: to, from: from, socket, names: names, rule: verdict.rule,
+                others: targets, proxy: handshake, check: HandshakeCheck(verdict))
             _ = try socket.connect(to: first)
             try flow.begin(in: self)
             streams[id] = flow

@@ -52,6 +52,8 @@ final class HandshakeCheck {
     var isOver: Bool { if case .over = phase { true } else { false } }
     /// Whether it has not been decided what the client means.
     var isUndecided: Bool { claim == nil && !isOver }
+    /// Whether the server is not to be heard before the client has said whom it means.
+    var holdsServer: Bool { isUndecided && inspection.otherwise.action == .deny }
     /// Whether something may go on.
     var hasCleared: Bool { cleared > 0 }
 
@@ -92,8 +94,6 @@ final class HandshakeCheck {
                 switch first {
                 case .tls: phase = .tls(TLSClientTracker())
                 case .http where inspection.readsHTTP: phase = .http(HTTPRequestTracker())
-                case .http2 where inspection.readsHTTP:
-                    return HandshakeRefusal(malformed: "HTTP/2 without TLS", isHTTP: false)
                 default: if let refusal = decide(.other, by: judge) { return refusal }
                 }
             case .tls(var tracker):

@@ -9,10 +9,12 @@ protocol PortListener: AnyObject {
     func close(in loop: GatewayLoop)
 }
 
-/// Where a service of the sandbox may listen, the likeliest first: on its own address, or on the loopback address only.
-/// That one the guest's kernel takes from its network device too, as it was told to.
+/// Where a service of the sandbox may listen, the likeliest first: on its own addresses, or on a loopback address only.
+/// Those the guest's kernel takes from its network device too, as it was told to.
 enum GuestService {
     static func targets(_ port: UInt16, _ addresses: GuestAddresses) -> [IPAddress] {
-        [addresses.guest, .v4(IPv4Address(127, 0, 0, 1)), addresses.guestV6]
+        let own = [addresses.guest, addresses.guestV6]
+        let loopback = own.map { GuestAddresses.loopback(like: $0) }
+        return [own[0], loopback[0], loopback[1], own[1]]
     }
 }

@@ -109,6 +109,20 @@ struct InternetSocket {
         }
     }
 
+    /// What has come over a stream, up to so many bytes, which stays to be read; empty for nothing yet, `nil` at the end.
+    func peek(_ most: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: most)
+        let count = recv(number, &bytes, most, Int32(MSG_DONTWAIT) | Int32(MSG_PEEK))
+        if count > 0 { return Array(bytes.prefix(count)) }
+        return count < 0 && errno == EAGAIN ? [] : nil
+    }
+
+    /// Reads so many bytes that have come over a stream, for nobody.
+    func drop(_ count: Int) {
+        var bytes = [UInt8](repeating: 0, count: count)
+        _ = recv(number, &bytes, count, Int32(MSG_DONTWAIT))
+    }
+
     /// Receives into `buffer`; how many bytes came and from where, or -1 with errno.
     func receive(_ buffer: UnsafeMutableRawBufferPointer) -> (count: Int, from: Endpoint?) {
         var address = linux_endpoint()

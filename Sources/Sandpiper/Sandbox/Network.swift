@@ -34,6 +34,9 @@ extension Sandbox {
         public var limits = NetworkLimits()
         /// The names of the private networks that it joins; see ``PrivateNetwork``.
         public var networks: [String] = []
+        /// Through which all its TCP connections go, as `http://ADDRESS:PORT` or `socks5://ADDRESS:PORT`; datagrams and pings go
+        /// nowhere then.
+        public var proxy: String?
 
         /// A network with a policy: the public internet, if no other is given.
         public init(_ policy: NetworkPolicy = .public) { self.policy = policy }
@@ -56,6 +59,7 @@ extension Sandbox {
                 throw SandpiperError.invalidArgument("a private network is given twice")
             }
             settings.networks = networks
+            settings.proxy = try proxy.map { try UpstreamProxy($0) }
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")
             }

@@ -4,17 +4,22 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/bpf.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <net/ethernet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int with_interface(const char *interface, unsigned long command, struct ifreq *request) {
@@ -81,6 +86,7 @@ struct order {
         struct ifaddrmsg address;
         struct rtmsg route;
         struct ndmsg neighbour;
+        struct tcmsg traffic;
     } body;
     char attributes[128];
 };
@@ -230,4 +236,82 @@ int agent_other_addresses(const char *interface, const char *const *texts, size_
     freeifaddrs(all);
     errno = error;
     return others;
+}
+
+// Loads a program that lets packets for ::1 in by the loopback interface. The kernel takes such packets from no other
+// (RFC 4291, section 2.5.3), while for IPv4 there is route_localnet. See bpf(2).
+static int load_loopback_program(void) {
+    enum { LOOPBACK = 1, DESTINATION = ETH_HLEN + 24, TO_INGRESS = BPF_F_INGRESS };
+#define INSTRUCTION(operation, target, source, distance, value) \
+    {.code = (operation), .dst_reg = (target), .src_reg = (source), .off = (distance), .imm = (value)}
+#define LEAVE_UNLESS(word, number, distance) \
+    INSTRUCTION(BPF_LD | BPF_ABS | BPF_W, 0, 0, 0, DESTINATION + 4 * (word)), \
+    INSTRUCTION(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, (distance), (number))
+    const struct bpf_insn program[] = {
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
+        LEAVE_UNLESS(0, 0, 18),
+        LEAVE_UNLESS(1, 0, 16),
+        LEAVE_UNLESS(2, 0, 14),
+        LEAVE_UNLESS(3, 1, 12),
+        // The hardware address of the loopback interface, or the packet would be another host's.
+        INSTRUCTION(BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, -8, 0),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 0),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_10, 0, 0),
+        INSTRUCTION(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, -8),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_4, 0, 0, ETH_ALEN),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_5, 0, 0, 0),
+        INSTRUCTION(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_store_bytes),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, LOOPBACK),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, TO_INGRESS),
+        INSTRUCTION(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect),
+        INSTRUCTION(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+        INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, TC_ACT_OK),
+        INSTRUCTION(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+    };
+#undef LEAVE_UNLESS
+#undef INSTRUCTION
+    static const char license[] = "Apache-2.0";
+    union bpf_attr attributes = {
+        .prog_type = BPF_PROG_TYPE_SCHED_CLS, .insn_cnt = sizeof program / sizeof program[0],
+        .insns = (uintptr_t)program, .license = (uintptr_t)license,
+    };
+    return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+}
+
+int agent_accept_loopback(const char *interface) {
+    unsigned index = if_nametoindex(interface);
+    if (index == 0) return -1;
+    int program = load_loopback_program();
+    if (program < 0) return -1;
+    struct order queue = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof queue.body.traffic), .nlmsg_type = RTM_NEWQDISC},
+        .body.traffic = {
+            .tcm_ifindex = (int)index, .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0), .tcm_parent = TC_H_CLSACT,
+        },
+    };
+    add_attribute(&queue, TCA_KIND, "clsact", sizeof "clsact");
+    struct order filter = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof filter.body.traffic), .nlmsg_type = RTM_NEWTFILTER},
+        .body.traffic = {
+            .tcm_ifindex = (int)index, .tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+            .tcm_info = TC_H_MAKE(1 << 16, htons(ETH_P_IPV6)),
+        },
+    };
+    add_attribute(&filter, TCA_KIND, "bpf", sizeof "bpf");
+    struct {
+        struct rtattr descriptor_head;
+        int descriptor;
+        struct rtattr flags_head;
+        uint32_t flags;
+    } options = {
+        {RTA_LENGTH(sizeof(int)), TCA_BPF_FD}, program, {RTA_LENGTH(sizeof(uint32_t)), TCA_BPF_FLAGS},
+        TCA_BPF_FLAG_ACT_DIRECT,
+    };
+    add_attribute(&filter, TCA_OPTIONS, &options, sizeof options);
+    int result = obey(&queue, NLM_F_EXCL) < 0 ? -1 : obey(&filter, NLM_F_EXCL);
+    int error = errno;
+    close(program);
+    errno = error;
+    return result;
 }

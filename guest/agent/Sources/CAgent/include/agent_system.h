@@ -61,6 +61,9 @@ int agent_hardware_address(const char *interface, uint8_t *address);
 /// Adds an address to an interface: "192.0.2.7/24" or "2001:db8::7/64".
 int agent_add_address(const char *interface, const char *address);
 
+/// Takes packets for ::1 from an interface, as route_localnet has the kernel do for 127.0.0.1.
+int agent_accept_loopback(const char *interface);
+
 /// Sends all that has no other way to `gateway`, a numeric address, which has this hardware address for ever.
 int agent_add_gateway(const char *interface, const char *gateway, const uint8_t *hardware_address);
 
