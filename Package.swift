@@ -155,8 +155,8 @@ let package = Package(
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkPolicy", "OCI",
-                "SandboxState",
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkAddress",
+                "NetworkPolicy", "OCI", "SandboxState",
                 "TextLayout", agentProtocol, argumentParser,
                 fileProtocol,
             ],

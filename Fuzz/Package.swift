@@ -60,6 +60,9 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzPolicyRule", dependencies: [.product(name: "NetworkPolicy", package: "sandpiper")],
         swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzPrivateNetworks",
+        dependencies: networkStack + [.product(name: "SandboxState", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),

@@ -84,3 +84,44 @@ write("FuzzPolicyRule", "groups", "host:8080\n-metadata\npublic\ningress:private
 write("FuzzPolicyFile", "yaml", "egress: deny\nrules:\n  # all\n  - allow: [\"*.a.example:443\", 'b.c']\n  - deny: any\n")
 write("FuzzPolicyFile", "json", '{"egress":"allow","ingress":"deny","recordsAllowed":true,"rules":[{"deny":"host:1-2,3/udp"}]}')
 write("FuzzPolicyFile", "word", "public")
+
+
+def total(data):
+    value = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while value >> 16:
+        value = (value >> 16) + (value & 0xFFFF)
+    return ~value & 0xFFFF
+
+
+def packet(source, destination, protocol, payload, flags=0x4000):
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 7, flags, 64, protocol, 0) + bytes(source) + bytes(destination)
+    return head[:10] + struct.pack(">H", total(head)) + head[12:] + payload
+
+
+def packet6(source, destination, protocol, payload):
+    prefix = bytes([0xFD]) + bytes(14)
+    return struct.pack(">IHBB", 0x60000000, len(payload), protocol, 64) + prefix + bytes([source]) + prefix + bytes([destination]) + payload
+
+
+def said(*packets):
+    return b"".join(bytes([sender]) + struct.pack(">H", len(data)) + data for sender, data in packets)
+
+
+def segment(source, destination, sequence, acknowledgement, flags, data=b""):
+    return struct.pack(">HHIIBBHHH", source, destination, sequence, acknowledgement, 0x50, flags, 1000, 0, 0) + data
+
+
+one, two = (10, 188, 0, 2), (10, 188, 0, 3)
+datagram = struct.pack(">HHHH", 5000, 53, 12, 0) + b"abcd"
+write("FuzzPrivateNetworks", "greeting", "sandpiper network 1\nabcdefghijklmnopqrst")
+write("FuzzPrivateNetworks", "tcp", said(
+    (0, packet(one, two, 6, segment(1000, 80, 1, 0, 2))), (1, packet(two, one, 6, segment(80, 1000, 9, 2, 18))),
+    (0, packet(one, two, 6, segment(1000, 80, 2, 10, 16, b"hello"))), (3, packet(two, one, 6, segment(80, 1000, 10, 7, 17))),
+    (6, packet(one, two, 6, segment(1000, 80, 7, 11, 17))), (255, packet(two, one, 6, segment(80, 1000, 11, 8, 4)))))
+write("FuzzPrivateNetworks", "datagrams", said(
+    (0, packet(one, two, 17, datagram)), (1, packet(two, one, 1, b"\3\3\0\0\0\0\0\0" + packet(one, two, 17, datagram))),
+    (0, packet(one, two, 17, datagram, 0x2000)), (0, packet(one, two, 17, b"later...", 1)),
+    (1, packet(two, one, 1, b"\x08\0\0\0\0\7\0\1")), (0, packet(one, two, 1, b"\0\0\0\0\0\7\0\1")), (1, packet(two, one, 47, b"?"))))
+write("FuzzPrivateNetworks", "six", said(
+    (0, packet6(2, 3, 6, segment(1, 2, 3, 0, 2))), (1, packet6(3, 2, 58, b"\x80\0\0\0\0\7\0\1")), (0, packet6(2, 3, 58, b"\x81\0\0\0\0\7\0\1")),
+    (1, packet6(3, 2, 58, b"\1\4\0\0\0\0\0\0" + packet6(2, 3, 6, segment(1, 2, 3, 0, 2)))), (1, packet6(3, 2, 44, b"\x11\0\0\1\0\0\0\7" + datagram))))

@@ -21,6 +21,10 @@ public struct GatewayConfiguration: Sendable {
     public var proxy: (scheme: UpstreamProxy.Scheme, endpoint: Endpoint)?
     /// Ports of the host that lead to the guest.
     public var ports: [PublishedPort] = []
+    /// The sandbox's places in private networks.
+    public var memberships: [NetworkMembership] = []
+    /// The sandbox's own directory, where other members of those send their packets to.
+    public var directory: SandboxDirectory?
 
     /// A gateway for one sandbox.
     public init(sandbox: String, addresses: GuestAddresses, guestMAC: [UInt8], policy: NetworkPolicy) {
@@ -36,9 +40,12 @@ public struct GatewayConfiguration: Sendable {
         var stack = StackConfiguration(
             gatewayMAC: MACAddress(addresses.gatewayMAC),
             guestMAC: MACAddress(guestMAC),
-            guestAddresses: [addresses.guest, addresses.guestV6],
+            guestAddresses: [addresses.guest, addresses.guestV6] + memberships.flatMap(\.addresses),
             gatewayAddresses: [addresses.gateway, addresses.gatewayV6],
             seed: (generator.next(), generator.next()))
+        stack.forwardedRanges = memberships.flatMap { [$0.subnet.v4, $0.subnet.v6] }
+        // A member is found as if it were on the same Ethernet.
+        stack.localRanges = stack.forwardedRanges
         stack.limits.connections = min(max(limits.connections, 1), 10_000)
         return stack
     }

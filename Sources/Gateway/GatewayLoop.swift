@@ -52,6 +52,10 @@ final class GatewayLoop {
     var echoes: [EchoFlow.Key: EchoFlow] = [:]
     var ports: [PublishedPort: any PortListener] = [:]
     let names: NameService
+    /// The private networks that the sandbox is in; `nil` when it is in none.
+    private(set) var networks: PrivateNetworks?
+    /// The addresses from which the guest may begin something.
+    let ownAddresses: Set<IPAddress>
     /// Clients outside of published ports of UDP, by the gateway's port under which the guest knows them.
     var answers: [UInt16: (listener: DatagramListener, client: Endpoint)] = [:]
     var lastPort: UInt16 = 1023
@@ -103,6 +107,7 @@ final class GatewayLoop {
         stack = NetworkStack(configuration.stack, output: link)
         addresses = try HostAddresses()
         guest = configuration.addresses
+        ownAddresses = Set([guest.guest, guest.guestV6] + configuration.memberships.flatMap(\.addresses))
         let clock = Clock()
         self.clock = clock
         judge = Judge(
@@ -121,6 +126,10 @@ final class GatewayLoop {
             socket.rawValue, [.readable, .writable, .changesOnly], token: Self.linkToken)
         try epoll.add(commands.wakeup.descriptor.rawValue, .readable, token: Self.commandToken)
         try epoll.add(addresses.changes.rawValue, .readable, token: Self.addressToken)
+        guard !configuration.memberships.isEmpty, let directory = configuration.directory else { return }
+        let networks = PrivateNetworks(configuration.memberships, directory)
+        self.networks = networks
+        try networks.begin(in: self)
     }
 
     /// The stack's time: it stands while the machine does.
@@ -170,6 +179,7 @@ final class GatewayLoop {
                 stream.work(in: self)
             }
             handleEvents()
+            networks?.port?.work(in: self)
             try flushLink()
             recorder.tellLeftOut(at: now)
             tellSettled()
@@ -220,7 +230,7 @@ final class GatewayLoop {
         case .echo(let request): echoRequested(request)
         case .refused(let packet): packetRefused(packet)
         case .datagramRefused(let from, let to): datagramRefused(from, to)
-        case .packet: break
+        case .packet(let packet): networks?.guestSent(packet, in: self)
         }
     }
 
@@ -230,6 +240,7 @@ final class GatewayLoop {
     /// How long to wait, in nanoseconds; `nil` for ever.
     private func patience() -> UInt64? {
         if !unfinished.isEmpty || link.mayRead && egress.allows(at: now) { return 0 }
+        if networks?.port?.hasWork(in: self) == true { return 0 }
         // What a limit has stopped goes on by time, what the other side has stopped by an event.
         var next: UInt64?
         func consider(_ deadline: UInt64?) { if let deadline { next = min(next ?? .max, deadline) } }
@@ -339,6 +350,7 @@ final class GatewayLoop {
         for stream in Array(streams.values) { stream.abort(in: self) }
         for flow in Array(datagrams.values) { flow.close(in: self) }
         for flow in Array(echoes.values) { flow.close(in: self) }
+        networks?.close(in: self)
     }
 
     // MARK: Published ports

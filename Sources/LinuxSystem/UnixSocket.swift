@@ -5,9 +5,12 @@ import Glibc
 /// to 107 bytes.
 public enum UnixSocket {
     /// Listens under a name that is free, or was that of a socket nobody listens on any more.
+    /// - Parameter keepsMessages: whether each write is one message that a read gets whole, instead of a stream of bytes.
     /// - Returns: the listening socket. Only the user's own processes can reach it.
-    public static func listen(_ name: String, in directory: Descriptor) throws(SystemError) -> Descriptor {
-        let socket = try make()
+    public static func listen(
+        _ name: String, in directory: Descriptor, keepsMessages: Bool = false
+    ) throws(SystemError) -> Descriptor {
+        let socket = try make(keepsMessages)
         var (address, length) = try address(name, in: directory)
         unlinkat(directory.rawValue, name, 0)
         let result = withUnsafePointer(to: &address) { pointer in
@@ -19,9 +22,15 @@ public enum UnixSocket {
     }
 
     /// Connects to the socket with this name.
-    /// - Throws: ``SystemError``: `ENOENT` or `ECONNREFUSED` when nobody listens.
-    public static func connect(_ name: String, in directory: Descriptor) throws(SystemError) -> Descriptor {
-        let socket = try make()
+    /// - Parameters:
+    ///   - keepsMessages: as the socket was made that listens.
+    ///   - waits: whether to wait when many want to connect, now and later when messages are sent or received.
+    /// - Throws: ``SystemError``: `ENOENT` or `ECONNREFUSED` when nobody listens, `EAGAIN` when it would have to wait.
+    public static func connect(
+        _ name: String, in directory: Descriptor, keepsMessages: Bool = false, waits: Bool = true
+    ) throws(SystemError) -> Descriptor {
+        let socket = try make(keepsMessages)
+        if !waits { try socket.setNonblocking(true) }
         var (address, length) = try address(name, in: directory)
         while true {
             let result = withUnsafePointer(to: &address) { pointer in
@@ -32,8 +41,22 @@ public enum UnixSocket {
         }
     }
 
-    private static func make() throws(SystemError) -> Descriptor {
-        let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    /// Takes a connection of a listening socket.
+    /// - Returns: a socket that does not wait; `nil` when none is there.
+    public static func accept(_ listener: Descriptor) -> Descriptor? {
+        let number = linux_unix_accept(listener.rawValue)
+        return number < 0 ? nil : Descriptor(owning: number)
+    }
+
+    /// Whether the other end of a connection was made by a process of this user, or of root.
+    public static func isOfThisUser(_ connection: Descriptor) -> Bool {
+        var user = uid_t.max
+        return linux_peer_user(connection.rawValue, &user) == 0 && (user == geteuid() || user == 0)
+    }
+
+    private static func make(_ keepsMessages: Bool) throws(SystemError) -> Descriptor {
+        let type = keepsMessages ? SOCK_SEQPACKET : SOCK_STREAM
+        let number = socket(AF_UNIX, Int32(type.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard number >= 0 else { throw SystemError("make a socket") }
         return Descriptor(owning: number)
     }

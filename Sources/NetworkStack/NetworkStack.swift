@@ -82,6 +82,9 @@ public final class NetworkStack {
     /// Bytes that the buffers of connections take.
     public var bufferBytes: Int { pool.used }
 
+    /// Whether a packet for the guest would go at once, and not wait with others.
+    public var hasRoom: Bool { !isLinkFull && waitingFrames.isEmpty }
+
     /// Takes one Ethernet frame of the guest, without preamble and checksum. The buffer is not used after the call.
     public func receive(_ frame: UnsafeRawBufferPointer, at now: Instant) {
         receiveFrame(PacketBytes(frame), at: now)

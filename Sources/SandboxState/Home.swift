@@ -35,7 +35,9 @@ public struct Home: Sendable {
     public var snapshots: String { path + "/snapshots" }
     /// One directory a volume: its files and what it is.
     public var volumes: String { path + "/volumes" }
-    /// Held while the set of sandboxes or volumes changes.
+    /// One directory a private network: what it is, and who is in it.
+    public var networks: String { path + "/networks" }
+    /// Held while the set of sandboxes, volumes or networks changes.
     var stateLock: String { path + "/lock" }
 }
 
@@ -58,6 +60,11 @@ public enum StateError: Error, CustomStringConvertible {
     case volumeExists(VolumeName)
     case volumeNamed(VolumeName, by: [String])
     case volumeBusy(VolumeName, by: [String], canBeRead: Bool)
+    case noSuchNetwork(String)
+    case networkExists(NetworkName)
+    case networkInUse(NetworkName, by: [String])
+    case networkFull(NetworkName)
+    case badSubnet(String)
 
     /// One line for a person.
     public var description: String {
@@ -81,6 +88,13 @@ public enum StateError: Error, CustomStringConvertible {
         case .volumeBusy(let name, let users, let canBeRead):
             "the volume '\(name)' is in use by \(Self.sandboxes(users)), and whoever writes to a volume has it alone: "
                 + (canBeRead ? "mount it with :ro, or stop the others" : "stop the other first")
+        case .noSuchNetwork(let name): "there is no network '\(name)'; make it with 'sandpiper network create'"
+        case .networkExists(let name): "there is a network '\(name)' already"
+        case .networkInUse(let name, let members):
+            "the network '\(name)' belongs to \(Self.sandboxes(members)); remove \(members.count == 1 ? "it" : "them") first"
+        case .networkFull(let name):
+            "the network '\(name)' has no free address; remove sandboxes, or make a larger one with --subnet"
+        case .badSubnet(let reason): reason
         case .notInstalled(let what, let looked): "the \(what) is not at \(looked); run 'make build', or reinstall"
         }
     }

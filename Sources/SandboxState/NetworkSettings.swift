@@ -13,6 +13,13 @@ public struct NetworkSettings: Codable, Equatable, Sendable {
     public var ports: [PublishedPort] = []
     /// How much may pass.
     public var limits = NetworkLimits()
+    /// The names of the private networks that it is in.
+    public var networks: [String] {
+        get { privateNetworks ?? [] }
+        set { privateNetworks = newValue.isEmpty ? nil : newValue }
+    }
+    /// Not in records of before there were any.
+    private var privateNetworks: [String]?
 
     /// A network with a policy.
     public init(_ policy: NetworkPolicy = .public) { self.policy = policy }

@@ -51,6 +51,8 @@ public struct SandboxDirectory: Sendable {
     public var socketDirectory: String { runPath }
     /// The control socket's name in ``socketDirectory``.
     public static let controlSocketName = "control"
+    /// The name there of the socket on which other sandboxes of its private networks send it packets.
+    public static let networkSocketName = "network"
 
     /// How much of the host's disk the sandbox's files take, in bytes.
     public var diskUsage: Int64 { FileTree.diskUsage(path) }
@@ -79,6 +81,7 @@ public struct SandboxDirectory: Sendable {
         }
         do {
             try system { () throws(SystemError) in try FileTree.makeDirectory(directory.path) }
+            try PrivateNetwork.join(record, in: home)
             // Whoever finds this says so: it never came to be.
             if !record.endsWithClient { try RecordFile.write(SandboxLife(.starting), to: directory.life) }
             try RecordFile.write(record, to: directory.record)
@@ -139,7 +142,11 @@ public struct SandboxDirectory: Sendable {
         removeRunDirectory()
     }
 
-    private func removeRunDirectory() { try? FileTree.removeTree(runPath) }
+    private func removeRunDirectory() {
+        // Only now, since a supervisor removes its sandbox's files without holding the state lock.
+        if !FileTree.exists(path) { PrivateNetwork.leave(id, in: home) }
+        try? FileTree.removeTree(runPath)
+    }
 
     /// Removes all files of the sandbox but those that tell of its owner; ``release()`` is to follow.
     public func removeFiles() { try? FileTree.removeTree(path) }
@@ -153,6 +160,7 @@ public struct SandboxDirectory: Sendable {
         if let name, let other = try Self.find(named: name, in: home), other != id { throw .nameInUse(name, other) }
         record.name = name?.description
         try RecordFile.write(record, to: self.record, durable: true)
+        PrivateNetwork.rename(id, in: home)
     }
 
     /// Where the sandbox is in its life. A supervisor that was killed shows as ``SandboxLife/Status/crashed``.

@@ -40,6 +40,12 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
     case volumeExists(String)
     /// A sandbox has the volume, which keeps others from removing it, or from using it in this way; who and why.
     case volumeInUse(String)
+    /// There is no private network of this name.
+    case networkNotFound(String)
+    /// Another private network has this name.
+    case networkExists(String)
+    /// A sandbox is in the private network, which keeps others from removing it, or it is full; who and why.
+    case networkInUse(String)
     /// What was asked for makes no sense.
     case invalidArgument(String)
     /// The supervisor could not do what it was asked.
@@ -68,8 +74,10 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
         case .inputClosed: "the process takes no more input"
         case .volumeNotFound(let name): "there is no volume '\(name.excerpt())'"
         case .volumeExists(let name): "there is a volume '\(name)' already"
-        case .volumeInUse(let reason), .invalidArgument(let reason), .refused(let reason), .notInstalled(let reason),
-            .system(let reason):
+        case .networkNotFound(let name): "there is no network '\(name.excerpt())'"
+        case .networkExists(let name): "there is a network '\(name)' already"
+        case .volumeInUse(let reason), .networkInUse(let reason), .invalidArgument(let reason), .refused(let reason),
+            .notInstalled(let reason), .system(let reason):
             reason
         }
     }
@@ -103,6 +111,10 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
         case .noSuchVolume(let name): self = .volumeNotFound(name)
         case .volumeExists(let name): self = .volumeExists("\(name)")
         case .volumeNamed, .volumeBusy: self = .volumeInUse("\(error)")
+        case .noSuchNetwork(let name): self = .networkNotFound(name)
+        case .networkExists(let name): self = .networkExists("\(name)")
+        case .networkInUse, .networkFull: self = .networkInUse("\(error)")
+        case .badSubnet(let reason): self = .invalidArgument(reason)
         case .noHome, .system, .inaccessible: self = .system("\(error)")
         }
     }

@@ -378,7 +378,8 @@ extension Supervisor {
         let machineID = String((0..<32).compactMap { _ in digits.randomElement(using: &generator) })
         return MachineConfiguration(
             entropy: random, wallClock: HostClock.wall, hostName: String(record.id.prefix(12)), machineID: machineID,
-            mac: hardwareAddress, addresses: GuestNetwork.addresses,
+            mac: hardwareAddress,
+            addresses: GuestNetwork.addresses + ((try? memberships.get()) ?? []).flatMap(\.interfaceAddresses),
             upperIsFresh: diskIsFresh,
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)

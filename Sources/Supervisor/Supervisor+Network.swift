@@ -20,7 +20,8 @@ extension Supervisor {
     /// - Throws: `GatewayError`, `EngineError`.
     func startNetwork(_ machine: QEMUMachine) async throws -> MachineNetwork? {
         let settings = network
-        guard !settings.policy.isClosed, let link = machine.network else {
+        let memberships = try memberships.get()
+        guard !settings.policy.isClosed || !memberships.isEmpty, let link = machine.network else {
             try await machine.setCarrier(false)
             return nil
         }
@@ -29,6 +30,8 @@ extension Supervisor {
             sandbox: "\(directory.id)", addresses: addresses, guestMAC: hardwareAddress, policy: settings.policy)
         configuration.limits = settings.limits
         configuration.ports = settings.ports
+        configuration.memberships = memberships
+        configuration.directory = directory
         configuration.nameServers = settings.nameServers?.compactMap { NetworkSettings.nameServer($0) }
         if let proxy = settings.proxy {
             configuration.proxy = (proxy.scheme, Endpoint(proxy.address, proxy.port))

@@ -17,6 +17,8 @@ public struct Supervisor: Sendable {
     let home: Home
     let group: any EventLoopGroup
     let session: Session
+    /// Its places in private networks, which are the same as long as it is there.
+    let memberships: Result<[NetworkMembership], StateError>
     /// Whether the sandbox is just being made: it goes when it does not get ready.
     let isFirstLife: Bool
 
@@ -27,6 +29,7 @@ public struct Supervisor: Sendable {
         self.home = home
         self.group = group
         session = Session(directory)
+        memberships = Result { () throws(StateError) in try PrivateNetwork.memberships(of: record, in: home) }
         let life = try? RecordFile.read(SandboxLife.self, from: directory.life)
         isFirstLife = life.map { $0.status == .starting && $0.started == nil } ?? true
     }

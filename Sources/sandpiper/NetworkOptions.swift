@@ -87,6 +87,11 @@ struct NetworkOptions: ParsableArguments {
     var dns: [String] = []
     @Option(
         help: ArgumentHelp(
+            "Join a private network, in which sandboxes reach each other by name; see 'sandpiper network'.",
+            valueName: "network"))
+    var join: [NetworkName] = []
+    @Option(
+        help: ArgumentHelp(
             "Let all TCP connections go through a proxy: http://ADDRESS:PORT (CONNECT) or socks5://ADDRESS:PORT.",
             valueName: "url"))
     var proxy: String?
@@ -119,6 +124,10 @@ struct NetworkOptions: ParsableArguments {
         for text in dns where NetworkSettings.nameServer(text) == nil {
             throw Failure("--dns \(text): write the address of a name server, perhaps with a port")
         }
+        for (index, name) in join.enumerated() where join[..<index].contains(name) {
+            throw Failure("--join \(name): it is given twice")
+        }
+        settings.networks = join.map(\.description)
         settings.proxy = try proxy.map { try UpstreamProxy($0) }
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)

@@ -14,7 +14,7 @@ struct Sandpiper: ParsableCommand {
             Run.self, Create.self, Start.self, Stop.self, Restart.self, Kill.self, Remove.self, Exec.self, Attach.self,
             Copy.self, Pause.self, Resume.self, Snapshot.self, Restore.self, Fork.self,
             List.self, Inspect.self, Logs.self, Jobs.self, Wait.self, Rename.self, Stats.self, Events.self, Prune.self,
-            PolicyCommand.self, PortCommand.self, VolumeCommand.self,
+            PolicyCommand.self, PortCommand.self, VolumeCommand.self, NetworkCommand.self,
         ] + ForwardedCommands.all)
 
     static func main() {

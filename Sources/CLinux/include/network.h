@@ -57,6 +57,11 @@ int linux_reset_on_close(int socket);
 /// How many bytes the other side of a stream socket has not read yet.
 int linux_unread_by_peer(int socket);
 
+/// accept4(2) of a unix socket; the new one does not block.
+int linux_unix_accept(int socket);
+/// SO_PEERCRED of unix(7): whose process made the other end of a connection.
+int linux_peer_user(int socket, uid_t *user);
+
 /// Addresses of all interfaces of the host: how many there are, at most `most` are stored.
 int linux_host_addresses(struct linux_endpoint *addresses, int most);
 /// A netlink socket that becomes readable when the addresses of the host change.

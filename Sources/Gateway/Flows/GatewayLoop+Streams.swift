@@ -57,12 +57,13 @@ extension GatewayLoop {
     }
 
     /// Whether the guest may not send from this address: its loopback address only answers.
-    func isForged(_ address: IPAddress) -> Bool { address != guest.guest && address != guest.guestV6 }
+    func isForged(_ address: IPAddress) -> Bool { !ownAddresses.contains(address) }
 
     /// Counts a new connection or flow.
     /// - Returns: why there can be none; `nil` when there can.
     func connectionLimit() -> String? {
-        guard streams.count + datagrams.count + echoes.count < limits.connections else {
+        let count = streams.count + datagrams.count + echoes.count + (networks?.flowCount ?? 0)
+        guard count < limits.connections else {
             return "it has \(limits.connections) connections"
         }
         guard connectionBucket?.take(1, at: now) != false else { return "too many new connections in a second" }
@@ -86,6 +87,7 @@ extension GatewayLoop {
             flow.close(in: self)
         }
         for flow in Array(echoes.values) where judge.echo(to: flow.key.remote).isDenied { flow.close(in: self) }
+        networks?.judgeAgain(in: self)
     }
 }
 

@@ -40,6 +40,9 @@ struct Judge {
     /// Takes note of the host's addresses.
     mutating func setHost(_ addresses: Set<IPAddress>) { surroundings.hostAddresses = addresses.union(gateways) }
 
+    /// Takes note of the other sandboxes in the private networks.
+    mutating func setSandboxes(_ addresses: Set<IPAddress>) { surroundings.sandboxAddresses = addresses }
+
     /// Takes note of an answer that the guest was given.
     mutating func bind(_ name: DomainName, to address: IPAddress, life: UInt64) {
         bindings.add(name, address, life: life, at: clock())

@@ -70,6 +70,7 @@ final class NameService {
         if name.text == "localhost" || name.text.hasSuffix(".localhost") {
             return answerSelf(asker, question, [.v4(IPv4Address(127, 0, 0, 1)), .v6(IPv6Address(high: 0, low: 1))], in: loop)
         }
+        if let answered = memberAnswer(asker, question, name, in: loop) { return answer(answered, asker, in: loop) }
         let ruling = loop.judge.policy.decide(query: name)
         guard ruling.action == .allow else {
             loop.recordName(name, rule: ruling.told)

@@ -32,6 +32,8 @@ extension Sandbox {
         public var nameServers: [String]?
         /// How much may pass.
         public var limits = NetworkLimits()
+        /// The names of the private networks that it joins; see ``PrivateNetwork``.
+        public var networks: [String] = []
         /// Through which all its TCP connections go, as `http://ADDRESS:PORT` or `socks5://ADDRESS:PORT`; datagrams and pings go
         /// nowhere then.
         public var proxy: String?
@@ -52,6 +54,11 @@ extension Sandbox {
             settings.ports = ports
             settings.nameServers = nameServers
             settings.limits = limits
+            for name in networks { _ = try PrivateNetwork.checked(name) }
+            guard Set(networks).count == networks.count else {
+                throw SandpiperError.invalidArgument("a private network is given twice")
+            }
+            settings.networks = networks
             settings.proxy = try proxy.map { try UpstreamProxy($0) }
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")

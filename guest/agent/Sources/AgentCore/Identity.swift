@@ -54,9 +54,22 @@ struct Identity {
             }
         }
         try PreparedMachine.addGateways()
+        // Another machine's in private networks.
+        try otherAddresses(areRemoved: true)
         for address in configuration.addresses where agent_has_address(GuestNetwork.interface, address) != 1 {
             try AgentError.check("add the address \(address)") { agent_add_address(GuestNetwork.interface, address) }
         }
+    }
+
+    /// Counts the addresses of the network device that are none of the configuration's, and removes them if they are to be.
+    @discardableResult
+    private func otherAddresses(areRemoved: Bool) throws(AgentError) -> Int {
+        var texts: [UnsafePointer<CChar>?] = (GuestNetwork.addresses + configuration.addresses).map { UnsafePointer(strdup($0)) }
+        defer { for text in texts { free(UnsafeMutablePointer(mutating: text)) } }
+        let count = try AgentError.check("look for old addresses") {
+            agent_other_addresses(GuestNetwork.interface, &texts, texts.count, areRemoved ? 1 : 0)
+        }
+        return Int(count)
     }
 
     /// Reads what the random number device's driver had fetched before the machine was frozen, which all forks have.
@@ -94,7 +107,9 @@ struct Identity {
         try AgentError.check("read the hardware address") {
             mac.withUnsafeMutableBufferPointer { agent_hardware_address(GuestNetwork.interface, $0.baseAddress) }
         }
-        let addresses = configuration.addresses.filter { agent_has_address(GuestNetwork.interface, $0) == 1 }
+        var addresses = configuration.addresses.filter { agent_has_address(GuestNetwork.interface, $0) == 1 }
+        let others = try otherAddresses(areRemoved: false)
+        if others > 0 { addresses.append("\(others) others") }
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Confirmation(

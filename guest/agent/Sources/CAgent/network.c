@@ -161,28 +161,81 @@ int agent_add_gateway(const char *interface, const char *text, const uint8_t *ha
     return obey(&route, NLM_F_REPLACE);
 }
 
+// Reads an address of an interface; 0 for one that has none of the internet.
+static int interface_address(const struct ifaddrs *one, struct internet_address *address) {
+    if (one->ifa_addr == NULL || one->ifa_netmask == NULL) return 0;
+    const uint8_t *bytes, *mask;
+    address->family = one->ifa_addr->sa_family;
+    if (address->family == AF_INET) {
+        address->length = 4;
+        bytes = (const uint8_t *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr;
+        mask = (const uint8_t *)&((struct sockaddr_in *)one->ifa_netmask)->sin_addr;
+    } else if (address->family == AF_INET6) {
+        address->length = 16;
+        bytes = (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
+        mask = (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_netmask)->sin6_addr;
+    } else {
+        return 0;
+    }
+    memcpy(address->bytes, bytes, address->length);
+    address->prefix = 0;
+    for (size_t i = 0; i < address->length; i++) address->prefix += __builtin_popcount(mask[i]);
+    return 1;
+}
+
+static int are_same(const struct internet_address *one, const struct internet_address *other) {
+    return one->family == other->family && one->prefix == other->prefix &&
+           memcmp(one->bytes, other->bytes, one->length) == 0;
+}
+
 int agent_has_address(const char *interface, const char *text) {
-    struct internet_address address;
+    struct internet_address address, found_address;
     if (parse_address(text, &address) < 0) return -1;
     struct ifaddrs *all;
     if (getifaddrs(&all) < 0) return -1;
     int found = 0;
-    for (struct ifaddrs *one = all; one; one = one->ifa_next) {
-        if (one->ifa_addr == NULL || one->ifa_netmask == NULL || one->ifa_addr->sa_family != address.family ||
-            strcmp(one->ifa_name, interface) != 0)
-            continue;
-        const uint8_t *bytes = address.family == AF_INET
-                                   ? (const uint8_t *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr
-                                   : (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
-        const uint8_t *mask = address.family == AF_INET
-                                  ? (const uint8_t *)&((struct sockaddr_in *)one->ifa_netmask)->sin_addr
-                                  : (const uint8_t *)&((struct sockaddr_in6 *)one->ifa_netmask)->sin6_addr;
-        int prefix = 0;
-        for (size_t i = 0; i < address.length; i++) prefix += __builtin_popcount(mask[i]);
-        if (prefix == address.prefix && memcmp(bytes, address.bytes, address.length) == 0) found = 1;
-    }
+    for (struct ifaddrs *one = all; one; one = one->ifa_next)
+        if (strcmp(one->ifa_name, interface) == 0 && interface_address(one, &found_address) &&
+            are_same(&address, &found_address))
+            found = 1;
     freeifaddrs(all);
     return found;
+}
+
+// Whether an address is fe80::/10, which the kernel gives an interface of itself.
+static int is_link_local(const struct internet_address *address) {
+    return address->family == AF_INET6 && address->bytes[0] == 0xFE && (address->bytes[1] & 0xC0) == 0x80;
+}
+
+static int remove_address(unsigned index, const struct internet_address *address) {
+    struct order order = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof order.body.address), .nlmsg_type = RTM_DELADDR},
+        .body.address = {(uint8_t)address->family, (uint8_t)address->prefix, 0, RT_SCOPE_UNIVERSE, index},
+    };
+    add_attribute(&order, IFA_LOCAL, address->bytes, address->length);
+    return obey(&order, 0);
+}
+
+int agent_other_addresses(const char *interface, const char *const *texts, size_t count, int remove) {
+    unsigned index = if_nametoindex(interface);
+    struct ifaddrs *all;
+    if (index == 0 || getifaddrs(&all) < 0) return -1;
+    int others = 0;
+    for (struct ifaddrs *one = all; one && others >= 0; one = one->ifa_next) {
+        struct internet_address address, wanted;
+        if (strcmp(one->ifa_name, interface) != 0 || !interface_address(one, &address) || is_link_local(&address)) continue;
+        int is_wanted = 0;
+        for (size_t i = 0; i < count; i++)
+            if (parse_address(texts[i], &wanted) == 0 && are_same(&address, &wanted)) is_wanted = 1;
+        if (is_wanted) continue;
+        others++;
+        // One that went with another, whose secondary it was, is gone.
+        if (remove && remove_address(index, &address) < 0 && errno != EADDRNOTAVAIL) others = -1;
+    }
+    int error = errno;
+    freeifaddrs(all);
+    errno = error;
+    return others;
 }
 
 // Loads a program that lets packets for ::1 in by the loopback interface. The kernel takes such packets from no other

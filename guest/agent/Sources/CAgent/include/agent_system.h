@@ -69,6 +69,8 @@ int agent_add_gateway(const char *interface, const char *gateway, const uint8_t 
 
 /// Whether an interface has this address: 1 or 0.
 int agent_has_address(const char *interface, const char *address);
+// How many addresses the interface has beside these `count` and those of its link; removes them if it is to. -1 with errno.
+int agent_other_addresses(const char *interface, const char *const *addresses, size_t count, int remove);
 
 /// Makes a non-blocking, close-on-exec netlink socket that receives the kernel's device events.
 int agent_open_device_events(void);

@@ -1,0 +1,1 @@
+../../../Sources/Gateway/PrivateNetworks/MemberGreeting.swift
