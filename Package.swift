@@ -99,6 +99,7 @@ let package = Package(
                 "CLinux", "ForeignText", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", crypto,
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
@@ -161,7 +162,7 @@ let package = Package(
         .executableTarget(
             name: "sandpiper-mounts", dependencies: ["MountServer"], swiftSettings: strict,
             linkerSettings: staticExecutable),
-        .executableTarget(name: "sandpiper-tls", dependencies: ["Interception"], swiftSettings: strict),
+        .executableTarget(name: "sandpiper-tls", dependencies: ["Interception", "LinuxSystem"], swiftSettings: strict),
         .executableTarget(
             name: "sandpiper-image",
             dependencies: [

@@ -128,6 +128,10 @@ ssize_t linux_receive_message(int socket, void *bytes, size_t count, int passed[
     return received;
 }
 
+const void *linux_find_bytes(const void *bytes, size_t count, const void *pattern, size_t pattern_count) {
+    return memmem(bytes, count, pattern, pattern_count);
+}
+
 void linux_read_counter(uint64_t *ticks, uint64_t *nanoseconds) {
     uint64_t best = UINT64_MAX;
     for (int i = 0; i < 20; i++) {
