@@ -209,8 +209,9 @@ final class InterceptedConnection: @unchecked Sendable {
     /// Lets go of the server; the guest is told when it has its handshake and asks.
     private func refuseServer(_ refused: Refused) {
         report(refused)
-        drop(.server)
         pageAhead = refused
+        phase = .guest
+        drop(.server)
         let protocols = hello.protocols.contains("http/1.1") || !hello.protocols.contains("h2") ? ["http/1.1"] : ["h2"]
         acceptGuest(protocols: hello.protocols.isEmpty ? [] : protocols)
     }

@@ -15,6 +15,7 @@ final class HTTP2StreamRelay: @unchecked Sendable {
     /// What waits for the server's stream to be there.
     private var waiting: [Payload] = []
     private var isOpening = false
+    private var reads: [Side: Bool] = [:]
     private var passed: RequestJudge.Passed?
     private var scanner: StreamScanner?
     /// The head that is sent when the body is complete, and what of the body there is.
@@ -221,9 +222,16 @@ final class HTTP2StreamRelay: @unchecked Sendable {
 
     /// Reads from each end what the other takes.
     func updateReading() {
-        let fromGuest = !isOpening && (server?.isWritable ?? true) || isRefused
-        try? guest.syncOptions?.setOption(.autoRead, value: fromGuest)
-        try? server?.syncOptions?.setOption(.autoRead, value: guest.isWritable)
+        setReading(.guest, !isOpening && (server?.isWritable ?? true) || isRefused)
+        setReading(.server, guest.isWritable)
+    }
+
+    private func setReading(_ side: Side, _ reading: Bool) {
+        guard let channel = side == .guest ? guest : server, reads[side, default: true] != reading else { return }
+        reads[side] = reading
+        try? channel.syncOptions?.setOption(.autoRead, value: reading)
+        // A stream's channel does not go on by itself.
+        if reading { channel.read() }
     }
 
     // MARK: Fields

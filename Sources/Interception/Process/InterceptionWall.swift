@@ -36,7 +36,7 @@ enum InterceptionWall {
         // Sockets that are there
         __NR_shutdown, __NR_getsockopt, __NR_setsockopt, __NR_getsockname, __NR_getpeername, __NR_fcntl,
         // The event loop
-        __NR_epoll_create1, __NR_eventfd2, __NR_timerfd_create,
+        __NR_epoll_create, __NR_epoll_create1, __NR_eventfd2, __NR_timerfd_create,
         // Threads, started once
         __NR_set_robust_list, __NR_rseq, __NR_sched_getaffinity, __NR_sched_yield, __NR_prctl, __NR_sigaltstack,
         // The process itself
