@@ -4,6 +4,7 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
 let foreignText = Target.Dependency.product(name: "ForeignText", package: "sandpiper")
+let linux = Target.Dependency.product(name: "CLinux", package: "sandpiper")
 let linuxSystem = Target.Dependency.product(name: "LinuxSystem", package: "sandpiper")
 let compression = Target.Dependency.product(name: "Compression", package: "sandpiper")
 let diskImage: [Target.Dependency] = [
@@ -17,6 +18,7 @@ let oci = Target.Dependency.product(name: "OCI", package: "sandpiper")
 // One executable for each parser. Parsers that are no module's public face stand in their fuzzer's folder as a symbolic
 // link to the file that is theirs: they are built alone, and no module says more to the world than its callers need.
 let fuzzers: [Target] = [
+    .executableTarget(name: "FuzzClientHello", swiftSettings: strict),
     .executableTarget(
         name: "FuzzClientMessages",
         dependencies: [agentProtocol, .product(name: "Control", package: "sandpiper")], swiftSettings: strict),
@@ -26,12 +28,21 @@ let fuzzers: [Target] = [
     .executableTarget(name: "FuzzFileMessages", dependencies: [fileProtocol], swiftSettings: strict),
     .executableTarget(name: "FuzzFrames", dependencies: [agentProtocol], swiftSettings: strict),
     .executableTarget(
+        name: "FuzzHTTP1",
+        dependencies: [
+            linux, .product(name: "InterceptionProtocol", package: "sandpiper"),
+        ],
+        swiftSettings: strict),
+    .executableTarget(
         name: "FuzzImageArchive",
         dependencies: diskImage + [
             compression, foreignText, oci, "RegistryParsers", .product(name: "ImageStore", package: "sandpiper"),
         ],
         // The sources of ImageImport know registries by their errors only.
         swiftSettings: strict + [.unsafeFlags(["-module-alias", "RegistryClient=RegistryParsers"])]),
+    .executableTarget(
+        name: "FuzzInterceptionMessages",
+        dependencies: [.product(name: "InterceptionProtocol", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(
         name: "FuzzJobLog", dependencies: [linuxSystem, .product(name: "SandboxState", package: "sandpiper")],
         swiftSettings: strict),
@@ -40,6 +51,7 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzMountRequests",
         dependencies: [.product(name: "CLinux", package: "sandpiper"), linuxSystem, treeArchive], swiftSettings: strict),
+    .executableTarget(name: "FuzzPlaceholders", dependencies: [linux], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),
