@@ -11,7 +11,7 @@ DESTDIR ?=
 PACKAGES ?= yes
 
 release := .build/release
-executables := sandpiper sandpiper-supervisor sandpiper-image sandpiper-mounts
+executables := sandpiper sandpiper-supervisor sandpiper-image sandpiper-mounts sandpiper-tls
 swift_build := swift build -c release --static-swift-stdlib
 sources = $(shell find Sources protocol/Sources Package.swift protocol/Package.swift 2>/dev/null)
 guest_sources = $(shell find guest/agent/Sources guest/agent/Package.swift guest/initramfs protocol/Sources 2>/dev/null)

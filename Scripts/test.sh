@@ -78,11 +78,11 @@ if [ "$(id -u)" = 0 ]; then
   cp --recursive Tests/Registries "$open/servers"
   cp --recursive Tests/Workloads "$open/workloads"
   # With the programs that tests start from beside it.
-  cp --recursive "$bundle"/*.xctest "$bundle"/{sandpiper-image,sandpiper-mounts,jail-probe,engine-holder} "$open/bundle/"
+  cp --recursive "$bundle"/*.xctest "$bundle"/{sandpiper-image,sandpiper-mounts,sandpiper-tls,jail-probe,engine-holder} "$open/bundle/"
   find "$bundle" -maxdepth 1 -name '*.resources' -exec cp --recursive {} "$open/bundle/" \;
   # The bundle finds the toolchain's libraries beside itself as well, should the toolchain be out of reach.
   ldd "$open/bundle"/*.xctest | awk '/\/swift\// { print $3 }' | xargs --no-run-if-empty cp --target-directory="$open/bundle"
-  cp "$executables"/sandpiper{,-supervisor,-image,-mounts} "$open/executables/"
+  cp "$executables"/sandpiper{,-supervisor,-image,-mounts,-tls} "$open/executables/"
   cp --dereference "$executables"/guest/* "$open/executables/guest/"
   cp "$images"/* "$open/images/"
   chmod -R go+rX "$open"

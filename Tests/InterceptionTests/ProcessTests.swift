@@ -22,13 +22,15 @@ struct ProcessTests {
         let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
         #expect(core.split(separator: " ").dropFirst(4).first == "1")
         if geteuid() == 0 {
-            let kinds = try FileTree.names(in: "/proc/\(gateway.process.pid)/fd").map { name in
+            // The first three are the tests'.
+            let names = try FileTree.names(in: "/proc/\(gateway.process.pid)/fd").filter { (Int($0) ?? 0) > 2 }
+            let kinds = names.map { name in
                 var buffer = [CChar](repeating: 0, count: 256)
                 let count = readlink("/proc/\(gateway.process.pid)/fd/\(name)", &buffer, 255)
                 return String(decoding: buffer.prefix(max(count, 0)).map(UInt8.init(bitPattern:)), as: UTF8.self)
             }
             #expect(
-                kinds.allSatisfy { $0.hasPrefix("socket:") || $0.hasPrefix("anon_inode:") || $0.hasPrefix("/dev/") })
+                kinds.allSatisfy { $0.hasPrefix("socket:") || $0.hasPrefix("anon_inode:") }, "\(kinds)")
         }
         let locked = field("VmLck")
         #expect(locked.split(separator: " ").first.flatMap { Int($0) } ?? 0 > 0)

@@ -30,8 +30,9 @@ struct Output {
 /// Runs a program that ends by itself.
 @discardableResult
 func run(_ arguments: [String], input: String = "") async throws -> Output {
+    // Finds a program by name or path.
     let result = try await Subprocess.run(
-        .name(arguments[0]), arguments: Arguments(Array(arguments.dropFirst())), input: .string(input),
+        .name("env"), arguments: Arguments(arguments), input: .string(input),
         output: .string(limit: 8 << 20), error: .string(limit: 1 << 20))
     return Output(
         text: result.standardOutput, errors: result.standardError,

@@ -267,6 +267,8 @@ final class HTTP1Relay: Relay {
             }
             if !isOver { connection.flush(.guest) }
         } catch let error as HTTP1Error {
+            // What a server says between requests, mostly that it is tired of waiting, is no answer to the next.
+            guard exchange != nil else { return over() }
             let host = exchange?.passed.host?.description
             refuse(
                 Refused(
