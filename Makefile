@@ -68,7 +68,7 @@ install: ## install what `make build` built below PREFIX (default /usr/local); D
 	install -s -m 755 $(addprefix $(release)/,$(executables)) $(DESTDIR)$(PREFIX)/libexec/sandpiper/
 	install -m 644 $(release)/guest/vmlinux $(release)/guest/initramfs.cpio $(DESTDIR)$(PREFIX)/libexec/sandpiper/guest/
 	ln -sfn ../libexec/sandpiper/sandpiper $(DESTDIR)$(PREFIX)/bin/sandpiper
-	install -m 644 LICENSE README.md CHANGELOG.md SPECIFICATION.md docs/architecture.md docs/threat-model.md \
+	install -m 644 LICENSE README.md CHANGELOG.md SPECIFICATION.md docs/architecture.md docs/threat-model.md docs/tls-interception.md \
 	  $(DESTDIR)$(PREFIX)/share/doc/sandpiper/
 
 .PHONY: uninstall

@@ -13,7 +13,7 @@ of_purpose() {
     images) echo mmdebstrap fakechroot fakeroot uidmap umoci skopeo zstd ;;
     test) of_purpose images
       echo apache2-utils attr buildah busybox-static curl docker-registry erofs-utils git jq libarchive-tools libcap2-bin \
-        nghttp2-client nginx-light openssl passwd procps python3 util-linux ;;
+        nghttp2-client nghttp2-server nginx-light openssl passwd procps python3 util-linux ;;
     kvm) of_purpose images; echo busybox-static kmod cpio e2fsprogs ;;
     bench) of_purpose images; echo busybox-static docker-registry docker.io python3 util-linux ;;
     *) echo "packages.sh: no purpose is called '$1'" >&2; exit 2 ;;

@@ -11,7 +11,7 @@ final class WebServer: Sendable {
     let plainPort: UInt16
     private let processes: [Background]
 
-    init(_ authority: TestAuthority, certificate: String = "server") async throws {
+    init(_ authority: TestAuthority, certificate: String = "server", mostRequests: Int = 100_000) async throws {
         directory = try TestDirectory()
         // Free ones: nobody listens on them any more.
         let ports = try (0..<3).map { _ in try TestGateway.listenLocally() }.map(\.1)
@@ -28,7 +28,7 @@ final class WebServer: Sendable {
             daemon off; master_process off; pid \(path)/pid; error_log \(path)/errors;
             events { worker_connections 2048; }
             http {
-              access_log off; client_max_body_size 0; keepalive_requests 100000; \(temporary.joined(separator: " "))
+              access_log off; client_max_body_size 0; keepalive_requests \(mostRequests); \(temporary.joined(separator: " "))
               server {
                 listen 127.0.0.1:\(port) ssl http2; listen 127.0.0.1:\(plainPort);
                 ssl_certificate \(authority.directory.path)/\(certificate).pem;

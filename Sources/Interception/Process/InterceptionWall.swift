@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import InterceptionProtocol
 import LinuxSystem
 
 /// What an interceptor takes from itself before its first connection: everything but the sockets that it is given. No file
@@ -9,8 +10,12 @@ enum InterceptionWall {
     private static let memory: UInt64 = 4 << 30
     private static let mostDescriptors: UInt64 = 32_768
 
-    /// Hides the process's memory from others: before it has anything to hide.
+    /// Hides the process's memory from others, before it has anything to hide, and lets go of descriptors that came along
+    /// by mistake.
     static func hide() throws(SystemError) {
+        guard linux_wall_close_from(UInt32(InterceptionSocket.inheritedNumber) + 1) == 0 || errno == ENOSYS else {
+            throw SystemError("close what was inherited")
+        }
         guard linux_wall_process() == 0 else { throw SystemError("give up privileges") }
         // No core dump: one byte and not none, since with zero a handler that core(5) pipes to would still get it.
         guard linux_wall_limit(4, 1) >= 0 else { throw SystemError("limit what it may take") }
