@@ -119,6 +119,13 @@ struct HTTP1ParserTests {
         }
     }
 
+    @Test("folded lines of a response become one, with no space at either end")
+    func folding() throws {
+        let found = try Self.parse(
+            "HTTP/1.1 204 X\r\nA:\r\n b\r\n \r\n\tc \r\n \r\n\r\n", isRequest: false, size: 1000)
+        #expect(found == ["HTTP/1.1 204 X\r\nA: b c\r\n\r\n", "end []"])
+    }
+
     @Test(
         "what is no request is refused",
         arguments: [

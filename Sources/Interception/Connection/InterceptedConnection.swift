@@ -309,6 +309,8 @@ final class InterceptedConnection: @unchecked Sendable {
 
     // MARK: What ends say
 
+    // An end that was dropped says no more that counts: it may still end in ways of its own.
+
     func received(_ bytes: ByteBuffer, from side: Side) {
         switch phase {
         case .relaying where relay != nil:
@@ -339,6 +341,7 @@ final class InterceptedConnection: @unchecked Sendable {
     }
 
     func happened(_ event: Any, at side: Side) {
+        guard channels[side] != nil else { return }
         switch event {
         case TLSUserEvent.handshakeCompleted(let chosen):
             let chosen = chosen.flatMap { $0.isEmpty ? nil : $0 }
@@ -351,6 +354,7 @@ final class InterceptedConnection: @unchecked Sendable {
     }
 
     func failed(_ error: any Error, at side: Side) {
+        guard channels[side] != nil else { return }
         switch (phase, side) {
         case (.server, .server): refuseServer(failure(of: error))
         case (.guest, .guest):
@@ -370,7 +374,7 @@ final class InterceptedConnection: @unchecked Sendable {
     }
 
     func closed(_ side: Side) {
-        channels[side] = nil
+        guard channels.removeValue(forKey: side) != nil else { return }
         ends[side] = nil
         switch phase {
         case .relaying:
@@ -383,7 +387,6 @@ final class InterceptedConnection: @unchecked Sendable {
                 http2?.serverClosed()
             }
         case .over: return
-        case .guest where side == .server && pageAhead != nil: return
         case .server where side == .server:
             refuseServer(
                 Refused(

@@ -20,6 +20,7 @@ final class LingeringRelay: Relay {
     }
 
     func received(_ bytes: ByteBuffer, from side: Side) {
+        guard side == .guest else { return }
         left -= bytes.readableBytes
         if left < 0 { connection.end() }
     }

@@ -89,7 +89,9 @@ enum HTTP1HeadParser {
                 guard allowsFolding, !fields.isEmpty else { throw .field }
                 let rest = ASCII.trimmed(line)
                 guard rest.allSatisfy(isValueByte) else { throw .field }
-                fields[fields.count - 1].value += [32] + rest
+                // Neither end of a value is a space.
+                let isFirst = fields[fields.count - 1].value.isEmpty
+                if !rest.isEmpty { fields[fields.count - 1].value += (isFirst ? [] : [32]) + rest }
                 continue
             }
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > 0 else { throw .field }
