@@ -9,7 +9,7 @@ public enum InterceptionEvent: Equatable, Sendable {
     case refused(Refusal)
     /// A placeholder was passed on as it was, to a host that its secret is for, at a place where it is not replaced.
     case unreplaced(Refusal)
-    /// A connection is over; both sockets are closed.
+    /// A connection is over; its sockets are closed, or will be in a moment.
     case closed(Account)
     /// So many refusals were left out before this, since there were too many in a short time.
     case omitted(Int)

@@ -53,6 +53,7 @@ final class GuestContexts {
             certificateChain: [.certificate(try NIOSSLCertificate(bytes: certificate, format: .der))],
             privateKey: .privateKey(serverKey))
         configuration.minimumTLSVersion = .tlsv12
+        configuration.shutdownTimeout = .seconds(2)
         configuration.applicationProtocols = protocols
         let context = try NIOSSLContext(configuration: configuration)
         if entries.count >= Self.most, let oldest = entries.min(by: { $0.value.used < $1.value.used }) {

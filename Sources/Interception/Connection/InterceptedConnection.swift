@@ -266,7 +266,7 @@ final class InterceptedConnection: @unchecked Sendable {
         relay.start()
         for side in [Side.server, .guest] {
             guard let bytes = early.removeValue(forKey: side), bytes.readableBytes > 0 else { continue }
-            received(bytes, from: side)
+            take(bytes, from: side)
         }
         for side in endedEarly { inputEnded(side) }
         endedEarly = []
@@ -312,6 +312,10 @@ final class InterceptedConnection: @unchecked Sendable {
     // An end that was dropped says no more that counts: it may still end in ways of its own.
 
     func received(_ bytes: ByteBuffer, from side: Side) {
+        if channels[side] != nil { take(bytes, from: side) }
+    }
+
+    private func take(_ bytes: ByteBuffer, from side: Side) {
         switch phase {
         case .relaying where relay != nil:
             count(bytes.readableBytes, from: side)
@@ -428,7 +432,13 @@ final class InterceptedConnection: @unchecked Sendable {
         let channel = channels.removeValue(forKey: side)
         ends[side] = nil
         early[side] = nil
-        channel?.close(promise: nil)
+        if let channel { Self.close(channel) }
+    }
+
+    /// Closes one end for good. TLS waits for the other's last word, which the end of its bytes stands for as well.
+    private static func close(_ channel: any Channel) {
+        try? channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
+        channel.close(promise: nil)
     }
 
     /// Calls `body` when the time is over, unless it is set again before.
@@ -499,9 +509,10 @@ final class InterceptedConnection: @unchecked Sendable {
         http2 = nil
         early = [:]
         serverTLS = nil
-        for channel in channels.values { channel.close(promise: nil) }
+        let open = channels.values
         channels = [:]
         ends = [:]
+        for channel in open { Self.close(channel) }
         interceptor.ended(self)
     }
 }

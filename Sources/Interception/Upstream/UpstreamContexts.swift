@@ -58,6 +58,7 @@ final class UpstreamContexts {
         if let context = contexts[key] { return context }
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
+        configuration.shutdownTimeout = .seconds(2)
         configuration.trustRoots = .certificates(trusted)
         configuration.certificateVerification =
             switch verification {
