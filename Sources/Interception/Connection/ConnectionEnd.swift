@@ -62,12 +62,13 @@ final class ConnectionEnd: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if passes { context.fireErrorCaught(error) }
         connection.failed(error, at: side)
+        if passes { context.fireErrorCaught(error) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        if passes { context.fireChannelInactive() }
+        // First, so that streams of HTTP/2 know why they end.
         connection.closed(side)
+        if passes { context.fireChannelInactive() }
     }
 }

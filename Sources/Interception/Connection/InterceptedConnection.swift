@@ -373,7 +373,7 @@ final class InterceptedConnection: @unchecked Sendable {
         default:
             // A missing end of TLS is no more than the end of the connection.
             if let error = error as? NIOSSLError, error == .uncleanShutdown { return }
-            end()
+            if phase == .relaying, side == .server { loseServer() } else { end() }
         }
     }
 
@@ -384,12 +384,7 @@ final class InterceptedConnection: @unchecked Sendable {
         case .relaying:
             // Whoever is gone takes nothing any more; the guest may still get what the server has said.
             if side == .guest { return end() }
-            if relay != nil {
-                relay?.inputEnded(side)
-                if phase == .relaying { setDeadline(Self.lingerTime) { $0.end() } }
-            } else {
-                http2?.serverClosed()
-            }
+            serverLost()
         case .over: return
         case .server where side == .server:
             refuseServer(
@@ -400,6 +395,22 @@ final class InterceptedConnection: @unchecked Sendable {
         default: end()
         }
         if channels.isEmpty { end() }
+    }
+
+    /// Goes on without the server, as far as that goes.
+    private func loseServer() {
+        if relay == nil { http2?.serverClosed() }
+        drop(.server)
+        serverLost()
+    }
+
+    private func serverLost() {
+        if relay != nil {
+            relay?.inputEnded(.server)
+            if phase == .relaying { setDeadline(Self.lingerTime) { $0.end() } }
+        } else {
+            http2?.serverClosed()
+        }
     }
 
     // MARK: What relays ask for

@@ -18,10 +18,19 @@ final class HTTP2Relay: @unchecked Sendable {
     let page: Refused?
     private var multiplexer: NIOHTTP2Handler.StreamMultiplexer?
     private weak var guest: (any Channel)?
+    /// How many streams of the guest may still have their response.
     private var streams = 0
-    private var serverIsGone = false
+    private(set) var serverIsGone = false
+    /// The last stream that the server has seen, once it says so.
+    private var lastStream: HTTP2StreamID?
     /// Whether the server takes no new streams.
     private(set) var isDraining = false
+    /// The last stream that the guest has opened, as far as it was heard.
+    private var lastGuestStream = HTTP2StreamID.rootStream
+    /// The last stream that the guest was told is seen.
+    private var toldGuest: HTTP2StreamID?
+    /// The guest's streams that are open.
+    private var relays: [HTTP2StreamID: HTTP2StreamRelay] = [:]
 
     init(_ connection: InterceptedConnection, _ judge: RequestJudge, page: Refused?) {
         self.connection = connection
@@ -72,7 +81,13 @@ final class HTTP2Relay: @unchecked Sendable {
                 streams += 1
                 let relay = HTTP2StreamRelay(self, guest: stream)
                 try stream.pipeline.syncOperations.addHandler(HTTP2StreamEnd(.guest, relay))
-                stream.closeFuture.whenComplete { [self] _ in streamEnded() }
+                let id = try stream.syncOptions?.getOption(HTTP2StreamChannelOptions.streamID) ?? .rootStream
+                lastGuestStream = max(id, lastGuestStream)
+                relays[id] = relay
+                stream.closeFuture.whenComplete { [self] _ in
+                    relays[id] = nil
+                    relay.closed()
+                }
             }
         }
         try channel.pipeline.syncOperations.addHandler(handler)
@@ -91,13 +106,23 @@ final class HTTP2Relay: @unchecked Sendable {
 
     // MARK: Ends
 
-    /// The server takes no new streams (GOAWAY, section 6.8). The guest is told; which streams the server has seen it
-    /// learns from their own ends.
-    func serverDrains(_ code: HTTP2ErrorCode) {
-        guard !isDraining else { return }
+    /// Whether the server has said that it has not seen this one of its streams.
+    func isUnseen(_ stream: HTTP2StreamID?) -> Bool {
+        lastStream.map { last in stream.map { $0 > last } ?? true } ?? false
+    }
+
+    /// The server takes no new streams, and has not seen those after `last` (GOAWAY, section 6.8). The guest is told the same
+    /// of its own: the last one before which none of those is, that the server has not seen. Where streams of the guest came
+    /// to the server in another order, the others learn it from their own ends.
+    func serverDrains(after last: HTTP2StreamID, _ code: HTTP2ErrorCode) {
+        lastStream = min(last, lastStream ?? last)
         isDraining = true
+        var seen = lastGuestStream
+        while let stream = relays[seen], stream.isUnseen, seen > 2 { seen = HTTP2StreamID(Int(seen) - 2) }
+        guard toldGuest.map({ seen < $0 }) ?? true else { return }
+        toldGuest = seen
         let frame = HTTP2Frame(
-            streamID: .rootStream, payload: .goAway(lastStreamID: .maxID, errorCode: code, opaqueData: nil))
+            streamID: .rootStream, payload: .goAway(lastStreamID: seen, errorCode: code, opaqueData: nil))
         guest?.writeAndFlush(frame, promise: nil)
     }
 
@@ -109,12 +134,14 @@ final class HTTP2Relay: @unchecked Sendable {
     func serverClosed() {
         guard !serverIsGone else { return }
         serverIsGone = true
-        serverDrains(.noError)
+        serverDrains(after: .maxID, .noError)
         connection.setDeadline(InterceptedConnection.lingerTime) { $0.end() }
         endIfIdle()
     }
 
-    private func streamEnded() {
+    /// A stream has had its response, or has lost its server before the end of it. Of that the guest learns by the end of
+    /// its connection, as it would without us, and may try again.
+    func streamEnded() {
         streams -= 1
         endIfIdle()
     }
@@ -122,7 +149,7 @@ final class HTTP2Relay: @unchecked Sendable {
     private func endIfIdle() {
         guard serverIsGone, streams == 0 else { return }
         // After what is on its way through the pipeline now.
-        guest?.close(promise: nil)
+        guest?.eventLoop.execute { [connection] in connection.finish() }
     }
 }
 
@@ -140,7 +167,9 @@ final class HTTP2ConnectionEnd: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .goAway(_, let code, _) = unwrapInboundIn(data).payload, side == .server { relay.serverDrains(code) }
+        if case .goAway(let last, let code, _) = unwrapInboundIn(data).payload, side == .server {
+            relay.serverDrains(after: last, code)
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

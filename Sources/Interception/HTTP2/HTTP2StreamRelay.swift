@@ -12,6 +12,7 @@ final class HTTP2StreamRelay: @unchecked Sendable {
     private let relay: HTTP2Relay
     private let guest: any Channel
     private var server: (any Channel)?
+    private var serverID: HTTP2StreamID?
     /// What waits for the server's stream to be there.
     private var waiting: [Payload] = []
     private var isOpening = false
@@ -25,6 +26,8 @@ final class HTTP2StreamRelay: @unchecked Sendable {
     private var responseHasBegun = false
     private var responseIsOver = false
     private var isRefused = false
+    /// Whether the connection knows that this stream is over.
+    private var isCounted = false
     /// Done when the end of the response has left for the guest.
     private var responseSent: EventLoopFuture<Void>?
 
@@ -129,7 +132,10 @@ final class HTTP2StreamRelay: @unchecked Sendable {
     private func open(_ head: Payload) {
         waiting.append(head)
         isOpening = true
-        guard let opening = relay.open(self) else { return reset(.guest, .refusedStream) }
+        guard let opening = relay.open(self) else {
+            waiting = []
+            return reset(.guest, .refusedStream)
+        }
         opening.whenComplete { [self] result in
             isOpening = false
             switch result {
@@ -138,7 +144,8 @@ final class HTTP2StreamRelay: @unchecked Sendable {
                 server = stream
                 for payload in waiting { stream.write(payload, promise: nil) }
                 stream.flush()
-            case .failure: reset(.guest, .refusedStream)
+                serverID = try? stream.syncOptions?.getOption(HTTP2StreamChannelOptions.streamID)
+            case .failure: if relay.serverIsGone { lose() } else { reset(.guest, .refusedStream) }
             }
             waiting = []
             updateReading()
@@ -161,6 +168,9 @@ final class HTTP2StreamRelay: @unchecked Sendable {
 
     // MARK: Ends
 
+    /// Whether the server has said that it has not seen this.
+    var isUnseen: Bool { !responseHasBegun && !isRefused && relay.isUnseen(serverID) }
+
     /// One end's stream is over.
     /// - Parameter code: why, when it was reset.
     func ended(_ side: Side, _ code: HTTP2ErrorCode?) {
@@ -174,10 +184,25 @@ final class HTTP2StreamRelay: @unchecked Sendable {
                 // What the server does not want to read the guest need not send, once it has the response.
                 guard !requestIsOver, let responseSent else { break }
                 responseSent.whenComplete { [self] _ in reset(.guest, code ?? .noError) }
+            } else if relay.serverIsGone, code == nil, !isUnseen {
+                lose()
             } else {
-                reset(.guest, code ?? .cancel)
+                // Streams that a server has not seen end before it is heard to say so.
+                guest.eventLoop.execute { [self] in
+                    reset(.guest, isUnseen ? .refusedStream : code ?? .cancel)
+                }
             }
         }
+    }
+
+    /// The guest's stream is closed.
+    func closed() { lose() }
+
+    /// There will be no response, or no more of it.
+    private func lose() {
+        guard !isCounted else { return }
+        isCounted = true
+        relay.streamEnded()
     }
 
     private func reset(_ side: Side, _ code: HTTP2ErrorCode) {
