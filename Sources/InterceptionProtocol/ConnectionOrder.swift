@@ -2,7 +2,8 @@ import NetworkAddress
 
 /// A connection that an interceptor takes over. Two connected stream sockets come with it: the guest's side, from which
 /// nothing that is said here has been read, and the server's, already connected. The sender closes its own copy of the
-/// second, and keeps relaying between the guest and the other end of the first.
+/// second, and keeps relaying between the guest and the other end of the first. It ends a connection by closing that end,
+/// for example when its policy has changed.
 public struct ConnectionOrder: Codable, Equatable, Sendable {
     /// What the guest speaks.
     public enum Scheme: String, Codable, Sendable {

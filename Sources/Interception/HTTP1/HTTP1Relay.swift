@@ -323,23 +323,3 @@ final class HTTP1Relay: Relay {
         if fromGuest.readableBytes > 0 { pumpRequests() }
     }
 }
-
-extension InterceptedConnection {
-    /// Tells the gateway, and the guest by a page; then ends.
-    func refuse(_ refused: Refused, request: HTTP1Head? = nil) {
-        report(refused)
-        answer(refused, to: request)
-    }
-
-    /// Goes on without HTTP, after both have agreed.
-    func upgrade(
-        _ judge: RequestJudge, fromGuest: ByteBuffer, fromServer: ByteBuffer, _ guestEnded: Bool, _ serverEnded: Bool
-    ) {
-        start(OpaqueRelay(self, judge, spoken: "upgraded", scans: true))
-        // These were counted when they came.
-        if fromServer.readableBytes > 0 { relayAgain(fromServer, from: .server) }
-        if fromGuest.readableBytes > 0 { relayAgain(fromGuest, from: .guest) }
-        if guestEnded { inputEnded(.guest) }
-        if serverEnded { inputEnded(.server) }
-    }
-}
