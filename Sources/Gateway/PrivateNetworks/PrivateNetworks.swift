@@ -177,11 +177,16 @@ final class PrivateNetworks: TimeHandler {
         in loop: GatewayLoop
     ) {
         flows.add(flow, packet, fromGuest: fromGuest, member, at: loop.now)
+        lookAfter(in: loop)
         if loop.judge.policy.recordsAllowed {
             loop.record(
                 .allow, fromGuest ? .egress : .ingress, flow.transport.rawValue, flow.peer, port: flow.port(fromGuest),
                 rule: rule, name: name(of: flow.peer.address))
         }
+    }
+
+    /// Looks after flows and links from time to time, as long as there are any.
+    private func lookAfter(in loop: GatewayLoop) {
         guard !isTimed else { return }
         isTimed = true
         loop.wait(until: loop.now + Self.interval, self)
@@ -200,6 +205,7 @@ final class PrivateNetworks: TimeHandler {
         do throws(SystemError) {
             let link = try MemberLink(to: id, from: directory, backlog, in: loop)
             links[member] = link
+            lookAfter(in: loop)
             link.send(bytes, in: loop)
             return true
         } catch {
