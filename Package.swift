@@ -76,7 +76,8 @@ let package = Package(
         .target(name: "InterceptionProtocol", dependencies: ["LinuxSystem", "NetworkAddress"], swiftSettings: strict),
         .target(name: "MountServer", dependencies: ["CLinux", "LinuxSystem"], swiftSettings: strict),
         .target(
-            name: "SandboxState", dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy"], swiftSettings: strict),
+            name: "SandboxState", dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy"],
+            swiftSettings: strict),
         .target(
             name: "GuestFiles",
             dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
@@ -90,7 +91,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "CLinux", "DNSMessage", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "NetworkStack", "SandboxState",
+                "CLinux", "DNSMessage", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "NetworkStack",
+                "SandboxState",
                 "TrafficInspection", .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
@@ -149,7 +151,8 @@ let package = Package(
         .target(
             name: "Supervisor",
             dependencies: [
-                "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "Gateway", "ImageStore", "LinuxSystem",
+                "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "Gateway", "ImageStore",
+                "LinuxSystem",
                 "NetworkAddress", "NetworkPolicy", "SandboxState", "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
@@ -224,7 +227,8 @@ let package = Package(
             name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
             swiftSettings: strict),
         .testTarget(
-            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
+            name: "PolicyFileTests",
+            dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
             swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
