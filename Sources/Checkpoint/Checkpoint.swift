@@ -75,7 +75,7 @@ public struct Checkpoint: Sendable, Equatable {
         let threads = try process.threads()
         var program = ProgramFile(file, checkpoint, inodes: try files.map { UInt64(try $0.status().st_ino) })
         try program.add(
-            try process.ranges(), of: process, memory, stacks: threads.map(\.registers.rsp))
+            try process.ranges(), of: process, memory)
         try program.finish(threads: threads, signals: try process.signalActions())
         return checkpoint
     }

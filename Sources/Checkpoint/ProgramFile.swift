@@ -50,9 +50,8 @@ struct ProgramFile {
 
     // MARK: Memory
 
-    /// - Parameter stacks: the stack pointers of all threads.
     mutating func add(
-        _ all: [MemoryRange], of process: TracedProcess, _ memory: Checkpoint.OwnedMemory, stacks: [UInt64]
+        _ all: [MemoryRange], of process: TracedProcess, _ memory: Checkpoint.OwnedMemory
     ) throws {
         var before: UInt64 = 0
         for range in all {
@@ -77,9 +76,8 @@ struct ProgramFile {
             case _ where range.isShared && range.protection & 2 != 0:
                 throw CheckpointError("it shares the memory '\(range.name)' with others")
             default:
-                if range.name == "[stack]", stacks.contains(where: { range.bounds.contains($0) }) {
-                    addRoomForStack(below: range.bounds, above: before)
-                }
+                // Also when its thread works on another stack at this moment, as in a coroutine.
+                if range.name == "[stack]" { addRoomForStack(below: range.bounds, above: before) }
                 try addPrivate(range, of: process)
             }
         }

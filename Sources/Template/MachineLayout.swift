@@ -8,7 +8,7 @@ import LinuxSystem
 /// writable disk, of which each machine has one, and a network device. Two are left empty.
 public enum MachineLayout {
     /// Counted up whenever a machine of the one layout could not go on as one of the other.
-    public static let version = 4
+    public static let version = 5
     /// The serial number of the disk that holds the image.
     public static let imageDisk = "image"
     /// The serial number of the writable disk of a sandbox that has run before.

@@ -256,7 +256,8 @@ def main():
             sh(*inside, "ip", "addr", "replace", "192.0.2.2/24", "dev", "good1")
             # What a cut link has not answered, neighbours that were asked for in vain among it, is forgotten.
             sh("ip", "neigh", "flush", "all")
-            reference = against([*inside, sys.executable, __file__, "--kernel"], scenario, "192.0.2.2", "192.0.2.1")
+            kernel = [*inside, sys.executable, __file__, "--kernel"]
+            reference = against(kernel, scenario, "192.0.2.2", "192.0.2.1")
             for link, conditions in LINKS.items():
                 # How far a cut link had carried things is told only where it lost nothing before.
                 if "cut" in scenario and link != "good":
@@ -266,8 +267,14 @@ def main():
                 sh("ip", "link", "set", "tap0", "mtu", "65520" if link == "good" else "1500")
                 command = [stack_peer, str(tap), str(seed), *map(str, conditions)]
                 begun = time.monotonic()
-                result = against(command, scenario, PEER[version], GUEST[version], fds=(tap,))
-                same = result == reference and "hang" not in str(result)
+                # The ends of connections hang on time-outs, which a busy machine may miss: a difference is seen twice.
+                for attempt in range(2):
+                    if attempt:
+                        reference = against(kernel, scenario, "192.0.2.2", "192.0.2.1")
+                    result = against(command, scenario, PEER[version], GUEST[version], fds=(tap,))
+                    same = result == reference and "hang" not in str(result)
+                    if same:
+                        break
                 print(f"{'same' if same else 'DIFFERENT'}: {scenario}, {link} link, IPv{version}, {time.monotonic() - begun:.1f} s", flush=True)
                 if not same:
                     differences += 1
