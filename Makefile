@@ -11,7 +11,7 @@ DESTDIR ?=
 PACKAGES ?= yes
 
 release := .build/release
-executables := sandpiper sandpiper-supervisor sandpiper-image sandpiper-mounts sandpiper-policy
+executables := sandpiper sandpiper-supervisor sandpiper-image sandpiper-mounts sandpiper-policy sandpiper-tls
 swift_build := swift build -c release --static-swift-stdlib
 sources = $(shell find Sources protocol/Sources Package.swift protocol/Package.swift 2>/dev/null)
 guest_sources = $(shell find guest/agent/Sources guest/agent/Package.swift guest/initramfs protocol/Sources 2>/dev/null)
@@ -69,6 +69,7 @@ install: ## install what `make build` built below PREFIX (default /usr/local); D
 	install -m 644 $(release)/guest/vmlinux $(release)/guest/initramfs.cpio $(DESTDIR)$(PREFIX)/libexec/sandpiper/guest/
 	ln -sfn ../libexec/sandpiper/sandpiper $(DESTDIR)$(PREFIX)/bin/sandpiper
 	install -m 644 LICENSE README.md CHANGELOG.md SPECIFICATION.md docs/architecture.md docs/threat-model.md docs/network-policy.md \
+	  docs/networks.md docs/tls-interception.md \
 	  $(DESTDIR)$(PREFIX)/share/doc/sandpiper/
 
 .PHONY: uninstall

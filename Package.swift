@@ -29,6 +29,7 @@ let package = Package(
         .library(name: "FrozenMachine", targets: ["FrozenMachine", "Template"]),
         .library(name: "GuestFiles", targets: ["GuestFiles"]),
         .library(name: "ImageStore", targets: ["ImageStore"]),
+        .library(name: "InterceptionProtocol", targets: ["InterceptionProtocol"]),
         .library(name: "LinuxSystem", targets: ["LinuxSystem"]),
         .library(name: "NetworkStack", targets: ["NetworkAddress", "NetworkStack"]),
         .library(name: "NetworkPolicy", targets: ["NetworkAddress", "NetworkPolicy"]),
@@ -45,7 +46,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -69,9 +73,11 @@ let package = Package(
         .target(name: "Checkpoint", dependencies: ["CCheckpoint", "LinuxSystem"], swiftSettings: strict),
         .target(
             name: "Engine", dependencies: ["Checkpoint", "ForeignText", "LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "InterceptionProtocol", dependencies: ["LinuxSystem", "NetworkAddress"], swiftSettings: strict),
         .target(name: "MountServer", dependencies: ["CLinux", "LinuxSystem"], swiftSettings: strict),
         .target(
-            name: "SandboxState", dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy"], swiftSettings: strict),
+            name: "SandboxState", dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy"],
+            swiftSettings: strict),
         .target(
             name: "GuestFiles",
             dependencies: ["ForeignText", "LinuxSystem", agentProtocol, fileProtocol, tar, treeArchive],
@@ -85,7 +91,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "CLinux", "DNSMessage", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "NetworkStack", "SandboxState",
+                "CLinux", "DNSMessage", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "NetworkStack",
+                "SandboxState",
                 "TrafficInspection", .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
@@ -114,6 +121,18 @@ let package = Package(
                 "Control", "ImageStore", "LinuxSystem", "NetworkPolicy", "OCI", "SandboxState", agentProtocol,
             ],
             swiftSettings: strict),
+        .target(
+            name: "Interception",
+            dependencies: [
+                "CLinux", "ForeignText", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", crypto,
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ] + nio,
+            swiftSettings: strict),
         // Floor 4
         .target(
             name: "ImageImport",
@@ -132,7 +151,8 @@ let package = Package(
         .target(
             name: "Supervisor",
             dependencies: [
-                "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "Gateway", "ImageStore", "LinuxSystem",
+                "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "Gateway", "ImageStore",
+                "LinuxSystem",
                 "NetworkAddress", "NetworkPolicy", "SandboxState", "Template", agentProtocol,
             ] + nio,
             swiftSettings: strict),
@@ -171,6 +191,7 @@ let package = Package(
         .executableTarget(
             name: "sandpiper-mounts", dependencies: ["MountServer"], swiftSettings: strict,
             linkerSettings: staticExecutable),
+        .executableTarget(name: "sandpiper-tls", dependencies: ["Interception", "LinuxSystem"], swiftSettings: strict),
         .executableTarget(
             name: "sandpiper-image",
             dependencies: [
@@ -206,7 +227,8 @@ let package = Package(
             name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
             swiftSettings: strict),
         .testTarget(
-            name: "PolicyFileTests", dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
+            name: "PolicyFileTests",
+            dependencies: ["NetworkAddress", "NetworkPolicy", "PolicyFile", "sandpiper-policy"],
             swiftSettings: strict),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strict),
         .testTarget(
@@ -254,6 +276,15 @@ let package = Package(
         .testTarget(
             name: "MountServerTests",
             dependencies: ["CLinux", "LinuxSystem", "MountServer", "mount-pump", "sandpiper-mounts"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "InterceptionProtocolTests", dependencies: ["InterceptionProtocol", "LinuxSystem", "NetworkAddress"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "InterceptionTests",
+            dependencies: [
+                "Interception", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", "sandpiper-tls", subprocess,
+            ],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
         .testTarget(

@@ -4,6 +4,7 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
 let foreignText = Target.Dependency.product(name: "ForeignText", package: "sandpiper")
+let linux = Target.Dependency.product(name: "CLinux", package: "sandpiper")
 let linuxSystem = Target.Dependency.product(name: "LinuxSystem", package: "sandpiper")
 let compression = Target.Dependency.product(name: "Compression", package: "sandpiper")
 let diskImage: [Target.Dependency] = [
@@ -33,6 +34,9 @@ let fuzzers: [Target] = [
     .executableTarget(name: "FuzzFileMessages", dependencies: [fileProtocol], swiftSettings: strict),
     .executableTarget(name: "FuzzFrames", dependencies: [agentProtocol], swiftSettings: strict),
     .executableTarget(
+        name: "FuzzHTTP1", dependencies: [linux, .product(name: "InterceptionProtocol", package: "sandpiper")],
+        swiftSettings: strict),
+    .executableTarget(
         name: "FuzzHTTPRequests", dependencies: [.product(name: "TrafficInspection", package: "sandpiper")],
         swiftSettings: strict),
     .executableTarget(
@@ -42,6 +46,10 @@ let fuzzers: [Target] = [
         ],
         // The sources of ImageImport know registries by their errors only.
         swiftSettings: strict + [.unsafeFlags(["-module-alias", "RegistryClient=RegistryParsers"])]),
+    .executableTarget(
+        name: "FuzzInterceptionMessages",
+        dependencies: [.product(name: "InterceptionProtocol", package: "sandpiper")], swiftSettings: strict),
+    .executableTarget(name: "FuzzInterceptedHello", swiftSettings: strict),
     .executableTarget(
         name: "FuzzJobLog", dependencies: [linuxSystem, .product(name: "SandboxState", package: "sandpiper")],
         swiftSettings: strict),
@@ -63,6 +71,7 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzPrivateNetworks",
         dependencies: networkStack + [.product(name: "SandboxState", package: "sandpiper")], swiftSettings: strict),
+    .executableTarget(name: "FuzzPlaceholders", dependencies: [linux], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),

@@ -8,13 +8,15 @@ corpus=$PWD/Corpus package=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$corpus"
-mkdir -p "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog} \
+mkdir -p "$corpus"/Fuzz{ClientHello,HTTP1,InterceptionMessages,Placeholders} "$corpus"/Fuzz{ClientMessages,Compression,DockerConfiguration,ELF,FileMessages,Frames,ImageArchive,JobLog} \
   "$corpus"/Fuzz{LayerIndex,Manifest,MountRequests,QMP,Reference,RegistryConfiguration,RegistryHeaders,SnapshotArchive,Streams} \
   "$corpus"/Fuzz{SupervisorMessages,Tar,TarListing,TarReader,TarRecord,TreeExtractor,UserDatabase}
 
 python3 "$package/snapshot-archive.py" "$corpus/FuzzSnapshotArchive"
 python3 "$package/network-seeds.py" "$corpus"
 python3 "$package/packet-seeds.py" "$corpus"
+
+python3 "$package/interception.py" "$corpus"
 
 # One folder in every dialect of GNU tar.
 cd "$work"

@@ -13,10 +13,10 @@ of_purpose() {
     images) echo mmdebstrap fakechroot fakeroot uidmap umoci skopeo zstd ;;
     test) of_purpose images
       # From bind9-dnsutils on: the servers of the tests' little internet, and what they are asked with.
-      echo apache2-utils attr buildah busybox-static docker-registry erofs-utils git jq libarchive-tools libcap2-bin openssl \
+      echo apache2-utils attr buildah busybox-static curl docker-registry erofs-utils git jq libarchive-tools libcap2-bin openssl \
         passwd procps python3 util-linux \
-        apt-utils bind9-dnsutils fcgiwrap iperf3 iproute2 knot microsocks nginx-light python3-websockets socat tinyproxy-bin \
-        wrk ;;
+        apt-utils bind9-dnsutils fcgiwrap iperf3 iproute2 knot microsocks nghttp2-client nghttp2-server nginx-light python3-websockets \
+        socat tinyproxy-bin wrk ;;
     kvm) of_purpose images; echo busybox-static kmod cpio e2fsprogs ;;
     bench) of_purpose images
       echo busybox-static docker-registry docker.io e2fsprogs gcc iperf3 iproute2 libc6-dev passt python3 qemu-system-x86 util-linux ;;

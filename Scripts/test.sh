@@ -77,11 +77,12 @@ if [ "$(id -u)" = 0 ]; then
   mkdir -p "$open"/{bundle,executables/guest,images,home,tmp}
   cp --recursive Tests/Registries Tests/Network Tests/Workloads "$open/"
   # With the programs that tests start from beside it.
-  cp --recursive "$bundle"/*.xctest "$bundle"/{sandpiper-image,sandpiper-mounts,sandpiper-policy,jail-probe,engine-holder} "$open/bundle/"
+  cp --recursive "$bundle"/*.xctest "$bundle"/{sandpiper-image,sandpiper-mounts,sandpiper-policy,sandpiper-tls} \
+    "$bundle"/{jail-probe,engine-holder,stack-peer} "$open/bundle/"
   find "$bundle" -maxdepth 1 -name '*.resources' -exec cp --recursive {} "$open/bundle/" \;
   # The bundle finds the toolchain's libraries beside itself as well, should the toolchain be out of reach.
   ldd "$open/bundle"/*.xctest | awk '/\/swift\// { print $3 }' | xargs --no-run-if-empty cp --target-directory="$open/bundle"
-  cp "$executables"/sandpiper{,-supervisor,-image,-mounts,-policy} "$open/executables/"
+  cp "$executables"/sandpiper{,-supervisor,-image,-mounts,-policy,-tls} "$open/executables/"
   cp --dereference "$executables"/guest/* "$open/executables/guest/"
   cp "$images"/* "$open/images/"
   chmod -R go+rX "$open"

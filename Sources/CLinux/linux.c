@@ -64,6 +64,74 @@ ssize_t linux_send(int socket, const void *bytes, size_t count, int passed) {
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+ssize_t linux_send_message(int socket, const void *first, size_t first_count, const void *second, size_t second_count,
+                           const int *passed, int passed_count, bool waits) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(2 * sizeof(int))];
+    } control = {{0}};
+    struct iovec parts[2] = {{(void *)first, first_count}, {(void *)second, second_count}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (passed_count < 0 || passed_count > 2) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (passed_count > 0) {
+        size_t size = (size_t)passed_count * sizeof(int);
+        control.header = (struct cmsghdr){CMSG_LEN(size), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.header), passed, size);
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(size);
+    }
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT));
+    } while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+ssize_t linux_receive_message(int socket, void *bytes, size_t count, int passed[2], bool waits) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(8 * sizeof(int))];
+    } control;
+    struct iovec part = {bytes, count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    passed[0] = passed[1] = -1;
+    ssize_t received;
+    do {
+        received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT));
+    } while (received < 0 && errno == EINTR);
+    if (received < 0) return -1;
+    size_t seen = 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t descriptors = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < descriptors; i++, seen++) {
+            int descriptor;
+            memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof descriptor);
+            if (seen < 2) {
+                passed[seen] = descriptor;
+            } else {
+                close(descriptor);
+            }
+        }
+    }
+    if (seen > 2 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+        for (int i = 0; i < 2; i++) {
+            if (passed[i] >= 0) close(passed[i]);
+            passed[i] = -1;
+        }
+        errno = EMSGSIZE;
+        return -1;
+    }
+    return received;
+}
+
+const void *linux_find_bytes(const void *bytes, size_t count, const void *pattern, size_t pattern_count) {
+    return memmem(bytes, count, pattern, pattern_count);
+}
+
 void linux_read_counter(uint64_t *ticks, uint64_t *nanoseconds) {
     uint64_t best = UINT64_MAX;
     for (int i = 0; i < 20; i++) {

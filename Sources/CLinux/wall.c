@@ -7,7 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-// Older headers lack this number; it is the same on every architecture.
+// Older headers lack these numbers; they are the same on every architecture.
+#define CALL_CLOSE_RANGE 436
 #define CALL_LANDLOCK_RESTRICT 446
 
 int linux_wall_process(void) {
@@ -37,6 +38,8 @@ int64_t linux_wall_limit(int resource, uint64_t value) {
     limit.rlim_cur = limit.rlim_max;
     return setrlimit64(resource, &limit) == 0 ? (int64_t)limit.rlim_cur : -1;
 }
+
+int linux_wall_close_from(unsigned int first) { return (int)syscall(CALL_CLOSE_RANGE, first, ~0U, 0); }
 
 int linux_wall_landlock(int ruleset) { return (int)syscall(CALL_LANDLOCK_RESTRICT, ruleset, 0); }
 

@@ -180,7 +180,9 @@ public struct PrivateNetwork: Sendable {
     private static func renewAll(in home: Home, where concerns: (NetworkMembers) -> Bool) {
         guard let networks = try? all(in: home) else { return }
         // What cannot be written now is put right with the next change.
-        for network in networks where (try? network.members()).map(concerns) == true { _ = try? network.renewedMembers() }
+        for network in networks where (try? network.members()).map(concerns) == true {
+            _ = try? network.renewedMembers()
+        }
     }
 
     /// The members as they are, after those who are gone were struck out.

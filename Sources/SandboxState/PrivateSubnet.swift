@@ -16,12 +16,15 @@ public struct PrivateSubnet: Codable, Equatable, Sendable {
     /// A range of IPv4, with a random one of IPv6.
     /// - Returns: `nil` when the range is none of RFC 1918, or of another size than a network may have.
     public init?(_ range: AddressRange) {
-        self.init(range, AddressRange(.v6(IPv6Address(high: .random(in: .min ... .max) >> 8 | 0xFD << 56, low: 0)), length: 64))
+        self.init(
+            range,
+            AddressRange(.v6(IPv6Address(high: .random(in: .min ... .max) >> 8 | 0xFD << 56, low: 0)), length: 64))
     }
 
     private init?(_ v4: AddressRange, _ v6: AddressRange?) {
         guard let v6, case .v6(let base) = v6.base, base.high >> 56 == 0xFD, v6.length == 64, v4.base.isV4,
-            Self.lengths.contains(v4.length), Self.private.contains(where: { $0.length <= v4.length && $0.contains(v4.base) })
+            Self.lengths.contains(v4.length),
+            Self.private.contains(where: { $0.length <= v4.length && $0.contains(v4.base) })
         else { return nil }
         (self.v4, self.v6) = (v4, v6)
     }
@@ -78,7 +81,8 @@ public struct PrivateSubnet: Codable, Equatable, Sendable {
     public func addresses(of number: UInt32) -> [IPAddress] {
         guard case .v4(let small) = v4.base, case .v6(let large) = v6.base else { return [] }
         return [
-            .v4(IPv4Address(small.value &+ number)), .v6(IPv6Address(high: large.high, low: large.low &+ UInt64(number))),
+            .v4(IPv4Address(small.value &+ number)),
+            .v6(IPv6Address(high: large.high, low: large.low &+ UInt64(number))),
         ]
     }
 

@@ -51,7 +51,8 @@ public struct PublishedPort: Codable, Hashable, Sendable {
         }
         var address = IPAddress.v4(IPv4Address(127, 0, 0, 1))
         if rest.hasPrefix("[") {
-            guard let end = rest.firstIndex(of: "]"), let given = IPAddress(rest[rest.index(after: rest.startIndex)..<end]),
+            guard let end = rest.firstIndex(of: "]"),
+                let given = IPAddress(rest[rest.index(after: rest.startIndex)..<end]),
                 rest[end...].hasPrefix("]:")
             else { throw refuse("write an address of IPv6 as [ADDRESS]:HOST:GUEST") }
             address = given

@@ -22,7 +22,8 @@ public struct UpstreamProxy: Codable, Hashable, Sendable {
     /// - Throws: ``StateError/badProxy(_:reason:)``.
     public init(_ text: String) throws(StateError) {
         func refuse(_ reason: String) -> StateError { .badProxy(text.contains("@") ? "…" : text, reason: reason) }
-        guard let mark = text.firstRange(of: "://"), let scheme = Scheme(rawValue: String(text[..<mark.lowerBound])) else {
+        guard let mark = text.firstRange(of: "://"), let scheme = Scheme(rawValue: String(text[..<mark.lowerBound]))
+        else {
             throw refuse("write http://ADDRESS:PORT or socks5://ADDRESS:PORT")
         }
         var rest = text[mark.upperBound...]

@@ -42,7 +42,8 @@ public struct PrivateNetwork: Sendable {
     /// - Throws: ``SandpiperError``; then nothing was made.
     @discardableResult
     public static func create(
-        _ name: String, subnet: AddressRange? = nil, labels: [String: String] = [:], on host: SandboxHost = SandboxHost()
+        _ name: String, subnet: AddressRange? = nil, labels: [String: String] = [:],
+        on host: SandboxHost = SandboxHost()
     ) async throws -> PrivateNetwork {
         let checked = try checked(name)
         return try await blocking {

@@ -136,7 +136,8 @@ private struct FirstRefusals {
 
     mutating func isNews(_ event: NetworkEvent) -> Bool {
         guard event.action == .deny else { return false }
-        let kind = "\(event.protocol ?? "") \(event.address ?? "") \(event.port ?? 0) \(event.name ?? "") \(event.rule ?? "")"
+        let kind =
+            "\(event.protocol ?? "") \(event.address ?? "") \(event.port ?? 0) \(event.name ?? "") \(event.rule ?? "")"
         if let known = last[kind], event.time < known &+ Self.interval { return false }
         if last.count >= Self.most { last = [:] }
         last[kind] = event.time
@@ -148,7 +149,8 @@ extension EventLog.Event {
     /// What was refused, in one line.
     fileprivate init(refusal event: NetworkEvent, _ id: SandboxID, name: String?) {
         let port = event.port.map { ":\($0)" } ?? ""
-        let target = event.name.map { "\($0)\(event.address.map { " (\($0)\(port))" } ?? "")" } ?? (event.address ?? "") + port
+        let target =
+            event.name.map { "\($0)\(event.address.map { " (\($0)\(port))" } ?? "")" } ?? (event.address ?? "") + port
         let direction = event.direction == .ingress ? "from" : "to"
         let why = [event.rule, event.detail].compactMap { $0 }.joined(separator: ": ")
         self.init(.deny, id, name: name, detail: "\(event.protocol ?? "ip") \(direction) \(target): \(why)")

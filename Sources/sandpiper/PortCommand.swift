@@ -17,7 +17,8 @@ struct PortCommand: ParsableCommand {
 
 /// `sandpiper port ls`.
 struct PortList: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List the published ports of a sandbox.")
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List the published ports of a sandbox.")
 
     @Flag(help: "Print JSON.") var json = false
     @Argument(help: "Name or id of the sandbox.") var sandbox: String

@@ -48,7 +48,9 @@ import Testing
         }
     }
 
-    private static func packet(_ source: IPAddress, _ destination: IPAddress, _ number: UInt8, _ payload: [UInt8]) -> [UInt8] {
+    private static func packet(_ source: IPAddress, _ destination: IPAddress, _ number: UInt8, _ payload: [UInt8])
+        -> [UInt8]
+    {
         let header = source.headerLength
         var bytes = [UInt8](repeating: 0, count: header) + payload
         bytes.withUnsafeMutableBytes {
@@ -56,7 +58,8 @@ import Testing
             switch (source, destination) {
             case (.v4(let source), .v4(let destination)):
                 IPv4Header.write(
-                    to: packet, at: 0, from: source, to: destination, protocolNumber: number, payloadLength: payload.count)
+                    to: packet, at: 0, from: source, to: destination, protocolNumber: number,
+                    payloadLength: payload.count)
             case (.v6(let source), .v6(let destination)):
                 IPv6Header.write(
                     to: packet, at: 0, from: source, to: destination, nextHeader: number, payloadLength: payload.count)
@@ -89,8 +92,10 @@ import Testing
         let answer = bytes.withUnsafeBytes { packet.answer(refusal, to: $0) }
         guard let answer else { return nil }
         // Whole, with checksums that hold.
-        #expect(SentPacket(GuestFrames.guestMAC.bytes + GuestFrames.gatewayMAC.bytes
-            + (packet.source.isV4 ? [8, 0] : [0x86, 0xDD]) + answer) != nil)
+        #expect(
+            SentPacket(
+                GuestFrames.guestMAC.bytes + GuestFrames.gatewayMAC.bytes
+                    + (packet.source.isV4 ? [8, 0] : [0x86, 0xDD]) + answer) != nil)
         return try read(answer)
     }
 
@@ -108,8 +113,14 @@ import Testing
             let data = try read(ends.tcp(fromGuest: true, .acknowledgement, 1, 6, data: 100))
             #expect(table.note(data, fromGuest: true, at: 2) == .known("peer"))
             // Another of its ports, and another direction.
-            #expect(try table.note(read(ends.tcp(fromGuest: true, .acknowledgement, guestPort: 1001)), fromGuest: true, at: 2) == .stray)
-            #expect(try table.note(read(ends.tcp(fromGuest: false, .syn, guestPort: 80, peerPort: 1000)), fromGuest: false, at: 2) != .known("peer"))
+            #expect(
+                try table.note(
+                    read(ends.tcp(fromGuest: true, .acknowledgement, guestPort: 1001)), fromGuest: true, at: 2)
+                    == .stray)
+            #expect(
+                try table.note(
+                    read(ends.tcp(fromGuest: false, .syn, guestPort: 80, peerPort: 1000)), fromGuest: false, at: 2)
+                    != .known("peer"))
             let known = try #require(table.all.first)
             #expect(known.state.isGuests && known.state.bytesOut > known.state.bytesIn && table.count == 1)
             // Each hears of the end with what it waits for.
@@ -122,7 +133,9 @@ import Testing
         }
     }
 
-    @Test("a connection that both have ended is forgotten soon, an open one not in a day, and its ports can be used again")
+    @Test(
+        "a connection that both have ended is forgotten soon, an open one not in a day, and its ports can be used again"
+    )
     func ending() throws {
         let ends = Self.ends[0]
         var table = FlowTable<String>()
@@ -132,9 +145,11 @@ import Testing
         _ = try table.note(read(ends.tcp(fromGuest: true, [.syn, .acknowledgement], 1, 10)), fromGuest: true, at: 0)
         _ = try table.note(read(ends.tcp(fromGuest: false, .acknowledgement, 10, 2)), fromGuest: false, at: 0)
         #expect(table.expire(at: .seconds(20 * 3600)).isEmpty)
-        _ = try table.note(read(ends.tcp(fromGuest: true, [.fin, .acknowledgement], 2, 10)), fromGuest: true, at: .seconds(72_001))
+        _ = try table.note(
+            read(ends.tcp(fromGuest: true, [.fin, .acknowledgement], 2, 10)), fromGuest: true, at: .seconds(72_001))
         #expect(table.expire(at: .seconds(73_000)).isEmpty)
-        _ = try table.note(read(ends.tcp(fromGuest: false, [.fin, .acknowledgement], 10, 3)), fromGuest: false, at: .seconds(73_000))
+        _ = try table.note(
+            read(ends.tcp(fromGuest: false, [.fin, .acknowledgement], 10, 3)), fromGuest: false, at: .seconds(73_000))
         #expect(table.all.first?.state.reset(flow, forGuest: true) == nil)
         #expect(table.note(begin, fromGuest: false, at: .seconds(73_001)) == .first(flow))
         #expect(table.expire(at: .seconds(73_059)).isEmpty)
@@ -214,7 +229,8 @@ import Testing
 
     @Test("what is no packet is none")
     func nothing() {
-        for bytes in [[], [0x45], [UInt8](repeating: 0x45, count: 20), [UInt8](repeating: 0x60, count: 40)] as [[UInt8]] {
+        for bytes in [[], [0x45], [UInt8](repeating: 0x45, count: 20), [UInt8](repeating: 0x60, count: 40)] as [[UInt8]]
+        {
             #expect(bytes.withUnsafeBytes { ForwardedPacket($0) } == nil)
         }
     }

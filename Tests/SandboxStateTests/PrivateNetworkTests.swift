@@ -7,7 +7,8 @@ import Testing
 
 @Suite("Private networks") final class PrivateNetworkTests {
     private let home = Home(
-        path: (getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp") + "/networks-\(UInt64.random(in: .min ... .max))")
+        path: (getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp") + "/networks-\(UInt64.random(in: .min ... .max))"
+    )
 
     deinit { try? FileTree.removeTree(home.path) }
 
@@ -142,6 +143,10 @@ import Testing
             #"{"v4":"8.8.8.0/24","v6":"fd00::/64"}"#, #"{"v4":"10.0.0.0/4","v6":"fd00::/64"}"#,
             #"{"v4":"10.0.0.0/22","v6":"2001:db8::/64"}"#, #"{"v4":"10.0.0.0/22","v6":"fd00::/48"}"#,
             #"{"v4":"fd00::/22","v6":"fd00::/64"}"#, #"{"v4":"10.0.0.0/22"}"#,
-        ] { #expect(throws: StateError.self) { try RecordFile.decode(PrivateSubnet.self, from: Array(text.utf8), named: "x") } }
+        ] {
+            #expect(throws: StateError.self) {
+                try RecordFile.decode(PrivateSubnet.self, from: Array(text.utf8), named: "x")
+            }
+        }
     }
 }

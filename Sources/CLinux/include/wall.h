@@ -13,6 +13,8 @@ int linux_wall_process(void);
 int linux_wall_capabilities(uint32_t kept);
 /// setrlimit(2): soft and hard limit become `value`, or the hard limit where that is lower. Returns what they became.
 int64_t linux_wall_limit(int resource, uint64_t value);
+/// close_range(2) from `first` to the last.
+int linux_wall_close_from(unsigned int first);
 /// landlock_restrict_self(2).
 int linux_wall_landlock(int ruleset);
 /// Puts a seccomp filter on the calling process.

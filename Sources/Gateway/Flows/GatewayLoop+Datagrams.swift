@@ -35,7 +35,8 @@ extension GatewayLoop {
         if let limit = connectionLimit() { return refuse("limit", .prohibited, limit) }
         do {
             let flow = try DatagramFlow(
-                key, connectedTo: outside(datagram.to)[0], rule: verdict.rule, names: judge.names(of: datagram.to.address),
+                key, connectedTo: outside(datagram.to)[0], rule: verdict.rule,
+                names: judge.names(of: datagram.to.address),
                 in: self)
             datagrams[key] = flow
             if judge.policy.recordsAllowed {

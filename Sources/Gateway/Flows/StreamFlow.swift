@@ -370,7 +370,8 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         socket.close()
         if wasOpen, loop.judge.policy.recordsAllowed {
             loop.recordEnd(
-                direction, "tcp", remote, port: eventPort, rule: rule, name: claim?.name ?? names.first, bytesOut, bytesIn)
+                direction, "tcp", remote, port: eventPort, rule: rule, name: claim?.name ?? names.first, bytesOut,
+                bytesIn)
         }
     }
 

@@ -58,12 +58,7 @@ final class HandshakeCheck {
     var hasCleared: Bool { cleared > 0 }
 
     /// Whether the client can be answered in the server's place: no answer is on its way.
-    var canBeAnswered: Bool {
-        switch phase {
-        case .http(let tracker): tracker.isAnswered && cleared == 0
-        default: true
-        }
-    }
+    private(set) var canBeAnswered = true
 
     /// Takes what the client says; how much of it.
     func hold(_ bytes: UnsafeRawBufferPointer) -> Int {
@@ -109,6 +104,8 @@ final class HandshakeCheck {
                 case .malformed: return HandshakeRefusal(malformed: "no ClientHello of TLS", isHTTP: false)
                 }
             case .http(var tracker):
+                // Before it counts the request that is next, and perhaps refused.
+                canBeAnswered = tracker.isAnswered && cleared == 0
                 let step = tracker.next(held.span.extracting(cleared...))
                 phase = .http(tracker)
                 switch step {

@@ -58,7 +58,8 @@ final class NameLookup: DescriptorHandler, TimeHandler {
         do throws(SystemError) {
             let socket = try InternetSocket(overStream ? .stream : .datagram, isV4: server.address.isV4)
             _ = try socket.connect(to: server)
-            token = try loop.wait(for: socket.number, self, overStream ? [.readable, .writable, .changesOnly] : .readable)
+            token = try loop.wait(
+                for: socket.number, self, overStream ? [.readable, .writable, .changesOnly] : .readable)
             self.socket = socket
         } catch {
             // The next in a moment: a failure may be the same for all.
@@ -91,7 +92,13 @@ final class NameLookup: DescriptorHandler, TimeHandler {
     private func streamReady(_ socket: InternetSocket, in loop: GatewayLoop) {
         while !unsent.isEmpty {
             let count = unsent.withUnsafeBytes { socket.send($0) }
-            if count > 0 { unsent.removeFirst(count) } else if errno == EAGAIN { return } else { return askNext(in: loop) }
+            if count > 0 {
+                unsent.removeFirst(count)
+            } else if errno == EAGAIN {
+                return
+            } else {
+                return askNext(in: loop)
+            }
         }
         var isOpen = true
         loop.withBuffer { buffer in

@@ -68,7 +68,8 @@ final class NameService {
         }
         if [.any, .axfr, .ixfr].contains(question.type) { return refuse(.notImplemented) }
         if name.text == "localhost" || name.text.hasSuffix(".localhost") {
-            return answerSelf(asker, question, [.v4(IPv4Address(127, 0, 0, 1)), .v6(IPv6Address(high: 0, low: 1))], in: loop)
+            return answerSelf(
+                asker, question, [.v4(IPv4Address(127, 0, 0, 1)), .v6(IPv6Address(high: 0, low: 1))], in: loop)
         }
         if let answered = memberAnswer(asker, question, name, in: loop) { return answer(answered, asker, in: loop) }
         let ruling = loop.judge.policy.decide(query: name)
@@ -154,7 +155,8 @@ final class NameService {
     }
 
     /// Answers with addresses that the gateway itself knows.
-    private func answerSelf(_ asker: NameAsker, _ question: DNSQuestion, _ addresses: [IPAddress], in loop: GatewayLoop) {
+    private func answerSelf(_ asker: NameAsker, _ question: DNSQuestion, _ addresses: [IPAddress], in loop: GatewayLoop)
+    {
         let records = addresses.filter { question.type == ($0.isV4 ? .a : .aaaa) }.map {
             DNSRecord(question.name, ttl: Self.ownLife, address: $0)
         }

@@ -78,7 +78,9 @@ final class NameStream: StreamHandler, TimeHandler {
     }
 
     private func endIfDone(in loop: GatewayLoop) {
-        guard !isOver, hasFinished, waiting == 0, unsent.isEmpty, loop.stack.readableCount(connection) == 0 else { return }
+        guard !isOver, hasFinished, waiting == 0, unsent.isEmpty, loop.stack.readableCount(connection) == 0 else {
+            return
+        }
         isOver = true
         loop.streams[connection] = nil
         loop.stack.finish(connection, at: loop.time)

@@ -58,7 +58,8 @@ final class DatagramListener: PortListener, DescriptorHandler, TimeHandler {
         let address = targets[known.target % targets.count]
         _ = known.last.withUnsafeBytes {
             loop.stack.sendDatagram(
-                from: Endpoint(loop.guest.gateway(like: address), gatewayPort), to: Endpoint(address, port.guestPort), $0,
+                from: Endpoint(loop.guest.gateway(like: address), gatewayPort), to: Endpoint(address, port.guestPort),
+                $0,
                 at: loop.time)
         }
     }

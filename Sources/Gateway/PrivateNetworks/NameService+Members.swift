@@ -7,7 +7,9 @@ extension NameService {
 
     /// What is answered to a question for a member of a private network, whatever the policy says of names, since the
     /// question goes nowhere; `nil` when it is for somebody else.
-    func memberAnswer(_ asker: NameAsker, _ question: DNSQuestion, _ name: DomainName, in loop: GatewayLoop) -> DNSMessage? {
+    func memberAnswer(_ asker: NameAsker, _ question: DNSQuestion, _ name: DomainName, in loop: GatewayLoop)
+        -> DNSMessage?
+    {
         guard let networks = loop.networks else { return nil }
         if let address = question.name.reversedAddress {
             guard networks.contains(address) else { return nil }

@@ -24,7 +24,9 @@ final class HostAddresses {
     func update() throws(SystemError) {
         var buffer = [UInt8](repeating: 0, count: 16_384)
         // What they say does not matter, nor whether some were lost: all is read again.
-        while buffer.withUnsafeMutableBytes({ linux_internet_receive(changes.rawValue, $0.baseAddress, $0.count, &ignored) })
+        while buffer.withUnsafeMutableBytes({
+            linux_internet_receive(changes.rawValue, $0.baseAddress, $0.count, &ignored)
+        })
             > 0
         {}
         try read()

@@ -33,7 +33,8 @@ public struct ForwardedFlow: Hashable, Sendable {
             (kind, source, destination) = (fromGuest ? .peerEcho : .guestEcho, identifier, identifier)
         default: return nil
         }
-        self.init(kind, Endpoint(packet.source, source), Endpoint(packet.destination, destination), fromGuest: fromGuest)
+        self.init(
+            kind, Endpoint(packet.source, source), Endpoint(packet.destination, destination), fromGuest: fromGuest)
     }
 
     /// The flow of a packet that an error is about, which the receiver of the error has sent.

@@ -9,7 +9,8 @@ extension ForwardedPacket {
     /// 1122 section 3.2.2, RFC 4443 section 2.4).
     /// - Parameter bytes: the packet that this was read from.
     public func answer(_ refusal: Refusal, to bytes: UnsafeRawBufferPointer) -> [UInt8]? {
-        guard DestinationKind(destination) == .unicast, DestinationKind(source) == .unicast, !source.isUnspecified else {
+        guard DestinationKind(destination) == .unicast, DestinationKind(source) == .unicast, !source.isUnspecified
+        else {
             return nil
         }
         switch content {
@@ -72,7 +73,8 @@ extension ForwardedPacket {
 
     /// A packet of IP whose content, of zeros, `body` fills in from the offset that it is given.
     private static func packet(
-        from source: IPAddress, to destination: IPAddress, _ number: UInt8, count: Int, _ body: (FrameBytes, Int) -> Void
+        from source: IPAddress, to destination: IPAddress, _ number: UInt8, count: Int,
+        _ body: (FrameBytes, Int) -> Void
     ) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: source.headerLength + count)
         bytes.withUnsafeMutableBytes {

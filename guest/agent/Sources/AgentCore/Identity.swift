@@ -49,7 +49,9 @@ struct Identity {
         else { throw .refused("the machine id '\(id)' is not 32 lower-case hexadecimal digits") }
 
         try AgentError.check("set the hardware address") {
-            configuration.mac.withUnsafeBufferPointer { agent_set_hardware_address(GuestNetwork.interface, $0.baseAddress) }
+            configuration.mac.withUnsafeBufferPointer {
+                agent_set_hardware_address(GuestNetwork.interface, $0.baseAddress)
+            }
         }
         try PreparedMachine.addGateways()
         // Another machine's in private networks.
@@ -62,7 +64,9 @@ struct Identity {
     /// Counts the addresses of the network device that are none of the configuration's, and removes them if they are to be.
     @discardableResult
     private func otherAddresses(areRemoved: Bool) throws(AgentError) -> Int {
-        var texts: [UnsafePointer<CChar>?] = (GuestNetwork.addresses + configuration.addresses).map { UnsafePointer(strdup($0)) }
+        var texts: [UnsafePointer<CChar>?] = (GuestNetwork.addresses + configuration.addresses).map {
+            UnsafePointer(strdup($0))
+        }
         defer { for text in texts { free(UnsafeMutablePointer(mutating: text)) } }
         let count = try AgentError.check("look for old addresses") {
             agent_other_addresses(GuestNetwork.interface, &texts, texts.count, areRemoved ? 1 : 0)

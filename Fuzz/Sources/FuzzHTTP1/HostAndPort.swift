@@ -1,0 +1,1 @@
+../../../Sources/Interception/Requests/HostAndPort.swift

@@ -1,0 +1,1 @@
+../../../Sources/Interception/Connection/ClientHello.swift

@@ -1,0 +1,1 @@
+../../../Sources/Interception/Secrets/Base64.swift

@@ -1,0 +1,1 @@
+../../../Sources/Interception/HTTP1/HTTP1Head.swift

@@ -1,0 +1,1 @@
+../../../Sources/Interception/Secrets/PlaceholderScanner.swift

@@ -1,0 +1,116 @@
+/// One field of a header or trailer section (RFC 9110 section 5), as bytes: what is not understood passes as it came.
+struct HeaderField: Equatable {
+    var name: [UInt8]
+    var value: [UInt8]
+    /// Whether a secret's value is in it.
+    var isSecret = false
+
+    /// Whether it has this name, which is given in lower case.
+    func isNamed(_ lowercased: String) -> Bool {
+        name.count == lowercased.utf8.count
+            && zip(name, lowercased.utf8).allSatisfy { own, other in ASCII.lowercased(own) == other }
+    }
+}
+
+extension [HeaderField] {
+    /// The values of all fields with this name, which is given in lower case.
+    func values(_ lowercased: String) -> [[UInt8]] { filter { $0.isNamed(lowercased) }.map(\.value) }
+
+    /// The members of the comma-separated lists in all fields with this name (RFC 9110 section 5.6.1), in lower case.
+    func members(_ lowercased: String) -> [[UInt8]] {
+        values(lowercased).flatMap { $0.split(separator: UInt8(ascii: ",")) }
+            .map { ASCII.trimmed($0).map(ASCII.lowercased) }.filter { !$0.isEmpty }
+    }
+}
+
+/// A message's first line and header section (RFC 9112).
+struct HTTP1Head: Equatable {
+    /// What the first line says.
+    enum Start: Equatable {
+        case request(method: [UInt8], target: [UInt8])
+        case response(status: Int, reason: [UInt8])
+    }
+
+    var start: Start
+    /// The minor version: 0 or 1.
+    var minorVersion: Int
+    var fields: [HeaderField]
+
+    /// Its bytes, the empty line included.
+    func encoded() -> [UInt8] {
+        var bytes: [UInt8] = []
+        // Grown once: an array that moves leaves a copy behind.
+        bytes.reserveCapacity(fields.reduce(128) { $0 + $1.name.count + $1.value.count + 4 } + startLength)
+        switch start {
+        case .request(let method, let target):
+            bytes += method
+            bytes.append(UInt8(ascii: " "))
+            bytes += target
+            bytes += minorVersion == 0 ? Array(" HTTP/1.0\r\n".utf8) : Array(" HTTP/1.1\r\n".utf8)
+        case .response(let status, let reason):
+            bytes += minorVersion == 0 ? Array("HTTP/1.0 ".utf8) : Array("HTTP/1.1 ".utf8)
+            bytes += Array("\(status) ".utf8)
+            bytes += reason
+            bytes += Array("\r\n".utf8)
+        }
+        Self.append(fields, to: &bytes)
+        return bytes
+    }
+
+    private var startLength: Int {
+        switch start {
+        case .request(let method, let target): method.count + target.count
+        case .response(_, let reason): reason.count
+        }
+    }
+
+    /// A trailer section after the last chunk, or a header section after the first line.
+    static func append(_ fields: [HeaderField], to bytes: inout [UInt8]) {
+        for field in fields {
+            bytes += field.name
+            bytes += [UInt8(ascii: ":"), UInt8(ascii: " ")]
+            bytes += field.value
+            bytes += [13, 10]
+        }
+        bytes += [13, 10]
+    }
+}
+
+/// Bytes as characters of ASCII.
+enum ASCII {
+    static func lowercased(_ byte: UInt8) -> UInt8 {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+    }
+
+    /// A character of a token (RFC 9110 section 5.6.2).
+    static func isToken(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"),
+            UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
+            UInt8(ascii: "^"), UInt8(ascii: "_"), UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+
+    static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+    static func hexadecimal(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+
+    /// Without spaces and tabs at both ends.
+    static func trimmed(_ bytes: some BidirectionalCollection<UInt8>) -> [UInt8] {
+        let start = bytes.firstIndex { $0 != 32 && $0 != 9 } ?? bytes.endIndex
+        guard let last = bytes.lastIndex(where: { $0 != 32 && $0 != 9 }) else { return [] }
+        return Array(bytes[start...last])
+    }
+}
