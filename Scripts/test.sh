@@ -58,11 +58,13 @@ export SANDPIPER_HOME=$stage/home TMPDIR=$stage/tmp
 suite 'agent protocol' limited swift test --disable-xctest --package-path protocol
 suite 'guest agent' limited swift test --disable-xctest --package-path guest/agent
 # One after the other: each runs what it has in parallel, and together they would only wait for each other.
-rooms=(--skip '^(IntegrationTests|RegistryClientTests|SandpiperTests)\.')
+rooms=(--skip '^(IntegrationTests|InterceptionTests|NetworkStackTests|RegistryClientTests|SandpiperTests)\.')
+network=(--filter '^(InterceptionTests|NetworkStackTests)\.')
 registries=(--filter '^RegistryClientTests\.')
 commands=(--filter '^IntegrationTests\.')
 library=(--filter '^SandpiperTests\.')
 suite "rooms, as $(id -un)" limited swift test --disable-xctest "${rooms[@]}"
+suite "network, as $(id -un)" limited swift test --skip-build --disable-xctest "${network[@]}"
 suite "registries, as $(id -un)" limited swift test --skip-build --disable-xctest "${registries[@]}"
 suite "commands, as $(id -un)" limited swift test --skip-build --disable-xctest "${commands[@]}"
 suite "library, as $(id -un)" limited swift test --skip-build --disable-xctest "${library[@]}"
@@ -78,7 +80,7 @@ if [ "$(id -u)" = 0 ]; then
   cp --recursive Tests/Registries Tests/Network Tests/Workloads "$open/"
   # With the programs that tests start from beside it.
   cp --recursive "$bundle"/*.xctest "$bundle"/{sandpiper-image,sandpiper-mounts,sandpiper-policy,sandpiper-tls} \
-    "$bundle"/{jail-probe,engine-holder,stack-peer} "$open/bundle/"
+    "$bundle"/{jail-probe,engine-holder,stack-peer} Tests/StackPeer/compare.py "$open/bundle/"
   find "$bundle" -maxdepth 1 -name '*.resources' -exec cp --recursive {} "$open/bundle/" \;
   # The bundle finds the toolchain's libraries beside itself as well, should the toolchain be out of reach.
   ldd "$open/bundle"/*.xctest | awk '/\/swift\// { print $3 }' | xargs --no-run-if-empty cp --target-directory="$open/bundle"
@@ -105,6 +107,7 @@ if [ "$(id -u)" = 0 ]; then
       "$(find "$open/bundle" -name '*.xctest')" --testing-library swift-testing "$@"
   }
   suite 'rooms, as a user without privileges' unprivileged "${rooms[@]}"
+  suite 'network, as a user without privileges' unprivileged "${network[@]}"
   suite 'registries, as a user without privileges' unprivileged "${registries[@]}"
   suite 'commands, as a user without privileges' unprivileged "${commands[@]}"
   suite 'library, as a user without privileges' unprivileged "${library[@]}"

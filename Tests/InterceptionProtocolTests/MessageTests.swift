@@ -21,6 +21,7 @@ struct MessageTests {
         configuration.secrets = [secret, other2]
         try Array("value\0\u{1}z".utf8).withUnsafeBytes { try gateway.configure(configuration, values: $0) }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: InterceptionMessage.longestOrder, alignment: 1)
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
         defer { buffer.deallocate() }
         let sent = configuration
         let seen = try InterceptionSocket(other).nextOrder(using: buffer) { order, sockets, values in

@@ -20,11 +20,10 @@ struct KernelComparisonTests {
             ["cut while the guest sends"], ["cut while the peer sends"],
         ])
     func comparison(scenarios: [String]) async throws {
-        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments =
-            ["unshare", "-Urn", "python3", tests.path + "/StackPeer/compare.py", try Self.stackPeer(), "1"] + scenarios
+            ["unshare", "-Urn", "python3", "-B", try Self.scripts(), try Self.stackPeer(), "1"] + scenarios
         let output = Pipe()
         process.standardOutput = output
         process.standardError = output
@@ -36,9 +35,20 @@ struct KernelComparisonTests {
         #expect(status == 0, Comment(rawValue: text))
     }
 
+    /// Where the test bundle is.
+    private static var folder: String {
+        URL(fileURLWithPath: CommandLine.arguments.first ?? "").deletingLastPathComponent().path
+    }
+
+    /// The path of the scripts: beside the bundle where that was copied, else among the sources.
+    private static func scripts() throws -> String {
+        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
+        let places = [folder + "/compare.py", tests + "/StackPeer/compare.py"]
+        return try #require(places.first { access($0, R_OK) == 0 }, "the scripts are not where they should be")
+    }
+
     /// The path of the program, beside the test bundle in the folder of the build.
     private static func stackPeer() throws -> String {
-        let folder = URL(fileURLWithPath: CommandLine.arguments.first ?? "").deletingLastPathComponent().path
         let places = [folder, FileManager.default.currentDirectoryPath + "/.build/debug"].map { $0 + "/stack-peer" }
         return try #require(places.first { access($0, X_OK) == 0 }, "stack-peer is not built")
     }
