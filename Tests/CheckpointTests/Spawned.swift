@@ -27,7 +27,12 @@ enum Spawned {
         var pid: pid_t = 0
         let argv = arguments.map { strdup($0) } + [nil]
         defer { for argument in argv { free(argument) } }
-        let result = posix_spawn(&pid, path, &actions, nil, argv, [nil])
+        var result = posix_spawn(&pid, path, &actions, nil, argv, [nil])
+        // A child that another test is just starting has the program open for writing, for a moment.
+        for _ in 0..<500 where result == ETXTBSY {
+            usleep(10_000)
+            result = posix_spawn(&pid, path, &actions, nil, argv, [nil])
+        }
         guard result == 0 else { throw SystemError("start", path, number: result) }
         return pid
     }
