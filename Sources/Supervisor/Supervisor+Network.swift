@@ -70,7 +70,8 @@ extension Supervisor {
         var first = FirstRefusals()
         for await event in network.events {
             let news = first.isNews(event) ? EventLog.Event(refusal: event, directory.id, name: record.name) : nil
-            try? await Self.onThread {
+            // To its end, also when this task is cancelled meanwhile: the sandbox's directory is removed after it.
+            try? await DedicatedThread.value {
                 log.append([event])
                 if let news { events.append(news) }
             }
