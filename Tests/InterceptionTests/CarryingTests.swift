@@ -109,7 +109,7 @@ struct CarryingTests {
         let log = "\(directory.path)/log"
         let server = try Background([
             "/usr/bin/env", "bash", "-c",
-            "exec nghttpd -v --trailer='x-response: end' -d \(directory.path) \(serverPort)"
+            "exec /usr/sbin/nghttpd -v --trailer='x-response: end' -d \(directory.path) \(serverPort)"
                 + " \(authority.directory.path)/server.key \(authority.directory.path)/server.pem > \(log)",
         ])
         try await WebServer.wait(for: serverPort)
