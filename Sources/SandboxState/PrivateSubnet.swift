@@ -1,4 +1,4 @@
-import Glibc
+import LinuxSystem
 import NetworkAddress
 
 /// The addresses of a private network: a range of IPv4 and one of IPv6, and what each number of a member stands for.
@@ -34,7 +34,7 @@ public struct PrivateSubnet: Codable, Equatable, Sendable {
 
     /// A subnet that has nothing in common with others, nor with the host's own addresses; `nil` when there is none.
     static func free(besides others: [PrivateSubnet]) -> PrivateSubnet? {
-        let addresses = hostAddresses()
+        let addresses = ((try? InterfaceAddresses.all()) ?? []).compactMap { IPAddress(bytes: $0) }
         for number in UInt32(0)..<256 {
             guard let range = AddressRange(.v4(IPv4Address(first + number << 10)), length: usualLength),
                 !others.contains(where: { $0.overlaps(range) }), !addresses.contains(where: range.contains)
@@ -47,23 +47,6 @@ public struct PrivateSubnet: Codable, Equatable, Sendable {
     /// 10.188.0.0/14 has 256 networks of 1021 members each.
     private static let first = IPv4Address(10, 188, 0, 0).value
     private static let usualLength = 22
-
-    /// The addresses of the host's interfaces, of IPv4.
-    private static func hostAddresses() -> [IPAddress] {
-        var list: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&list) == 0 else { return [] }
-        defer { freeifaddrs(list) }
-        var found: [IPAddress] = []
-        var next = list
-        while let one = next?.pointee {
-            next = one.ifa_next
-            guard let address = one.ifa_addr, Int32(address.pointee.sa_family) == AF_INET else { continue }
-            // The family says that it is this structure, which freeifaddrs(3) has not yet freed.
-            let value = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr.s_addr }
-            found.append(.v4(IPv4Address(UInt32(bigEndian: value))))
-        }
-        return found
-    }
 
     /// Whether an address of IPv4 is in both.
     func overlaps(_ range: AddressRange) -> Bool { v4.contains(range.base) || range.contains(v4.base) }

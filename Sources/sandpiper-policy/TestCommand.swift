@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LinuxSystem
 import NetworkAddress
 import NetworkPolicy
 
@@ -31,7 +32,8 @@ struct TestCommand: ParsableCommand {
 
     func run() throws {
         let policy = try source.read()
-        let surroundings = NetworkPolicy.Surroundings(hostAddresses: HostAddresses.current())
+        let host = ((try? InterfaceAddresses.all()) ?? []).compactMap { IPAddress(bytes: $0) }
+        let surroundings = NetworkPolicy.Surroundings(hostAddresses: Set(host))
         var isRefused = false
         for destination in destinations {
             let explanation = policy.explain(destination, in: surroundings)

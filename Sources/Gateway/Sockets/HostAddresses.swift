@@ -4,12 +4,10 @@ import NetworkAddress
 
 /// The addresses that the host has at this moment, on whatever interface, followed through rtnetlink(7).
 final class HostAddresses {
-    /// All of them. A host with more than ``most`` is judged by these.
+    /// All of them.
     private(set) var current: Set<IPAddress> = []
     /// Becomes readable when they change.
     let changes: Descriptor
-
-    private static let most = 4096
 
     /// Looks at the addresses, after subscribing to their changes, so that none is missed.
     /// - Throws: ``SystemError``.
@@ -35,11 +33,6 @@ final class HostAddresses {
     private var ignored = linux_endpoint()
 
     private func read() throws(SystemError) {
-        var found = [linux_endpoint](repeating: linux_endpoint(), count: Self.most)
-        let count = found.withUnsafeMutableBufferPointer {
-            linux_host_addresses($0.baseAddress, Int32(clamping: $0.count))
-        }
-        guard count >= 0 else { throw SystemError("list the addresses of the host") }
-        current = Set(found.prefix(Int(count)).compactMap { Endpoint($0)?.address })
+        current = Set(try InterfaceAddresses.all().compactMap { IPAddress(bytes: $0) })
     }
 }
