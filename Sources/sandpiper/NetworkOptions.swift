@@ -95,6 +95,7 @@ struct NetworkOptions: ParsableArguments {
             "Let all TCP connections go through a proxy: http://ADDRESS:PORT (CONNECT) or socks5://ADDRESS:PORT.",
             valueName: "url"))
     var proxy: String?
+    @OptionGroup(title: "TLS and secrets") var interception: InterceptionOptions
     @Option(help: "Bytes a second that may leave.") var uploadRate: ByteSize?
     @Option(help: "Bytes a second that may come in.") var downloadRate: ByteSize?
     @Option(help: "Packets a second, each way.") var packetRate: UInt64?
@@ -128,6 +129,10 @@ struct NetworkOptions: ParsableArguments {
             throw Failure("--join \(name): it is given twice")
         }
         settings.networks = join.map(\.description)
+        settings.interception = try interception.settings()
+        if settings.interception != nil, settings.policy.isClosed {
+            throw Failure("--tls-intercept, --secret: the sandbox has no network; leave out --network none")
+        }
         settings.proxy = try proxy.map { try UpstreamProxy($0) }
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)

@@ -38,6 +38,10 @@ extension Sandbox {
         /// nowhere then.
         public var proxy: String?
 
+        /// How its TLS connections are opened on the host, and which secrets are put into its requests there; `nil` when they
+        /// are not.
+        public var interception: Interception?
+
         /// A network with a policy: the public internet, if no other is given.
         public init(_ policy: NetworkPolicy = .public) { self.policy = policy }
 
@@ -59,6 +63,10 @@ extension Sandbox {
                 throw SandpiperError.invalidArgument("a private network is given twice")
             }
             settings.networks = networks
+            settings.interception = try interception?.settings()
+            guard settings.interception == nil || !policy.isClosed else {
+                throw SandpiperError.invalidArgument("without a network there is nothing to intercept")
+            }
             settings.proxy = try proxy.map { try UpstreamProxy($0) }
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")
