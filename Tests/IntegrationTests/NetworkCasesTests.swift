@@ -1,6 +1,4 @@
 import FoundationEssentials
-import Glibc
-import LinuxSystem
 import Testing
 
 /// What sandboxes try on the network of the lab, and what becomes of it: the tables in `Tests/Network`.
@@ -11,6 +9,12 @@ import Testing
         "names", "no_ping", "none", "options", "packets", "ports", "private", "public", "published", "rebinding",
     ]
 
+    /// Those of interception and secrets: a guest that is emulated has much to do for each handshake.
+    static let interception = [
+        "interception", "interception_load", "interception_names", "interception_none", "interception_private",
+        "secrets", "secrets_lives",
+    ]
+
     @Test("a sandbox reaches what its policy allows, and each refusal is prompt and told of", arguments: policies)
     func policy(_ table: String) async throws {
         try await TestHome.with(["network.tar"]) { home in
@@ -18,10 +22,27 @@ import Testing
         }
     }
 
+    @Test(
+        "what is opened on the host is judged, carried and trusted, and values go to their hosts only",
+        arguments: interception)
+    func intercepted(_ table: String) async throws {
+        try await TestHome.with(["network.tar"]) { home in
+            try await NetworkCases("cases/\(table).json").run(in: home, patience: .seconds(900))
+        }
+    }
+
+    @Test("200 MB through interception arrive as they were sent", .isLong)
+    func largeDownloads() async throws {
+        try await TestHome.with(["network.tar"]) { home in
+            try await NetworkCases("cases/interception_load.json").run(
+                in: home, ["--only", "large", "--bytes", "\(200 << 20)"], patience: .seconds(900))
+        }
+    }
+
     @Test("every table is run, and there are enough of them")
     func tables() throws {
         let found = try FileManager.default.contentsOfDirectory(atPath: "\(Built.network)/cases")
-        #expect(found.sorted() == Self.policies.map { $0 + ".json" })
+        #expect(found.sorted() == (Self.policies + Self.interception).map { $0 + ".json" }.sorted())
         #expect(try Self.policies.map { try NetworkCases("cases/\($0).json").names.count }.reduce(0, +) >= 120)
     }
 
@@ -38,48 +59,5 @@ import Testing
             try await NetworkCases("clients/clients.json").run(
                 in: home, ["--only", "bytes", "--bytes", "\(1 << 30)"], patience: .seconds(900))
         }
-    }
-}
-
-/// A table of cases, which `run_cases.py` runs.
-private struct NetworkCases {
-    /// A line that the program prints.
-    private struct Line: Decodable {
-        let name: String
-        let isFine: Bool
-        let wrong: String?
-
-        enum CodingKeys: String, CodingKey {
-            case name = "case"
-            case isFine = "ok"
-            case wrong
-        }
-    }
-
-    private struct Table: Decodable {
-        struct Case: Decodable {
-            let name: String
-            enum CodingKeys: String, CodingKey { case name = "case" }
-        }
-        let cases: [Case]
-    }
-
-    private let path: String
-    /// What each case is called.
-    let names: [String]
-
-    init(_ file: String) throws {
-        path = "\(Built.network)/\(file)"
-        names = try JSONDecoder().decode(Table.self, from: Data(FileTree.read(path, limit: 1 << 20))).cases.map(\.name)
-    }
-
-    /// Runs them in a home that has their image, and expects each to be as it should.
-    func run(in home: TestHome, _ options: [String] = [], patience: Duration) async throws {
-        let words = ["--executables", Built.executables ?? "", "--home", home.path] + options + [path]
-        let quoted = words.map { "'\($0)'" }.joined(separator: " ")
-        let outcome = try await home.host("python3 -B '\(Built.network)/run_cases.py' \(quoted)", patience: patience)
-        let lines = try outcome.lines.map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
-        for line in lines where !line.isFine { Issue.record("\(line.name): \(line.wrong ?? "")") }
-        #expect(options.isEmpty ? lines.map(\.name) == names : !lines.isEmpty, "\(outcome.error)")
     }
 }

@@ -2,10 +2,12 @@
 """Clients written in Python, inside a sandbox: `clients.py requests|asyncio|websocket`. Each prints `fine`."""
 
 import asyncio
+import os
 import ssl
 import sys
 
-AUTHORITY = "/authority/ca.crt"
+# Whose certificates are trusted, and nobody else's.
+AUTHORITY = os.environ.get("LAB_AUTHORITY", "/authority/ca.crt")
 
 
 def requests_client():

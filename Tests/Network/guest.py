@@ -83,7 +83,7 @@ def receive(connection, enough=None):
             content += part
     except OSError as error:
         if not content:
-            raise Ended("silent" if isinstance(error, TimeoutError) else outcome_of(error)) from error
+            raise Ended("silent" if isinstance(error, TimeoutError) else ssl_outcome(error)) from error
     return content, False
 
 
@@ -241,9 +241,12 @@ def read_response(stream, request):
 
 
 def tls_context(step):
-    """What a client of TLS proposes; who answers is seen from the certificate, not verified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    """What a client of TLS proposes; who answers is seen from the certificate, and verified only when the step says so."""
+    if step.get("verify"):
+        context = ssl.create_default_context()
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if "alpn" in step:
         context.set_alpn_protocols(step["alpn"])
     if step.get("old"):
@@ -273,8 +276,17 @@ def tls(step):
         except OSError as error:
             return ("silent" if isinstance(error, TimeoutError) else outcome_of(error)), ""
         certificate = session.getpeercert(True)
+        if step.get("verify"):
+            return "established", str(session.getpeercert())
         names = sorted({name.decode() for name in re.findall(rb"[a-z0-9.]+\.example\.(?:com|net|org)", certificate)})
         return "established", " ".join(names)
+
+
+def ssl_outcome(error):
+    """The word for an error of a connection under TLS."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "closed"
+    return "alert" if isinstance(error, ssl.SSLError) else outcome_of(error)
 
 
 _held = {}
@@ -289,6 +301,11 @@ def hold(step):
         connection.connect(address)
     else:
         connection = connect(step)
+        if "tls" in step:
+            try:
+                connection = tls_context(step).wrap_socket(connection, server_hostname=step["tls"])
+            except OSError as error:
+                return ssl_outcome(error), str(error)
     _held[step["id"]] = connection
     return held({**step, "send": step.get("send", "first\n")})
 
@@ -299,11 +316,12 @@ def held(step):
     try:
         if "send" in step:
             connection.sendall(step["send"].encode("latin-1"))
-        content, ended = receive(connection, step["send"].encode("latin-1") if "send" in step else None)
+        enough = step.get("read", step.get("send"))
+        content, ended = receive(connection, enough.encode("latin-1") if enough is not None else None)
     except Ended as error:
         return error.outcome, ""
     except OSError as error:
-        return outcome_of(error), ""
+        return ssl_outcome(error), ""
     return ("closed" if ended and not content else "answered"), content.decode("latin-1")[:200]
 
 
@@ -340,13 +358,16 @@ def many(step):
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     opened = []
     try:
+        context = tls_context(step)
         for _ in range(step["count"]):
             opened.append(connect(step))
+            if "tls" in step:
+                opened[-1] = context.wrap_socket(opened[-1], server_hostname=step["tls"])
         if step.get("echo"):
             for number, connection in enumerate(opened):
-                connection.sendall(f"echo {number}.".encode())
+                connection.sendall(f"echo {number}\n".encode())
             for number, connection in enumerate(opened):
-                if f"echo {number}.".encode() not in receive(connection, f"echo {number}.".encode())[0]:
+                if f"echo {number}\n".encode() not in receive(connection, f"echo {number}\n".encode())[0]:
                     return f"no echo on {number}", ""
     except Ended as error:
         return f"{error.outcome} after {len(opened)}", ""

@@ -3,7 +3,7 @@
 
 Ready line: host (the words before a command that make it run on the host), authority (path of a certificate), log,
 packets and host_log (files of JSON lines: what reached the servers outside, which packets came to them, what reached
-those on the host), requests (nginx's log), folder. Commands on standard input, one JSON object a line, each answered by
+those on the host), received (the same of requests below /record, with --tls), requests (nginx's log), folder. Commands on standard input, one JSON object a line, each answered by
 a line:
   {"change": NAME, "kind": "A", "value": ADDRESS or null, "seconds": 1}   another answer of the name server
   {"host": [WORD]…}                                                       a command with power over the host's network
@@ -32,8 +32,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Lab:
     """All of it, while it runs; use as a context."""
 
-    def __init__(self, folder, packets=True, mirrors=False, ping=True):
-        self.folder, self._packets, self._mirrors, self._ping = folder, packets, mirrors, ping
+    def __init__(self, folder, packets=True, mirrors=False, ping=True, huge=None):
+        self.folder, self._packets, self._mirrors, self._ping, self._huge = folder, packets, mirrors, ping, huge
         self.log, self.packets, self.host_log = (os.path.join(folder, name) for name in ("log", "packets", "host-log"))
 
     def __enter__(self):
@@ -55,10 +55,13 @@ class Lab:
         witnesses = [self._witness(), self._host_witness()]
         self._echo()
         self._proxies()
-        self.web = WebServer(networks, self.folder)
+        self.web = WebServer(networks, self.folder, faulty=self._huge is not None)
         if self._mirrors:
             from mirrors import Mirrors
             self.mirrors = Mirrors(networks, self.folder, self.web)
+        if self._huge is not None:
+            from tls_servers import TLSServers
+            self.tls = TLSServers(networks, self.folder, self.web, self._huge)
         for witness in witnesses:
             if witness.stdout.readline() != b"ready\n":
                 raise RuntimeError("a server of the lab did not start")
@@ -144,7 +147,8 @@ class Lab:
     def facts(self):
         """What a test needs to know."""
         return {"host": self.networks.host, "authority": self.web.authority, "log": self.log, "packets": self.packets,
-                "host_log": self.host_log, "requests": os.path.join(self.folder, "requests"), "folder": self.folder}
+                "host_log": self.host_log, "requests": os.path.join(self.folder, "requests"), "folder": self.folder,
+                "received": os.path.join(self.folder, "received")}
 
     def command(self, words):
         """Does what a line of standard input asks for."""
@@ -163,12 +167,14 @@ def main():
     parser.add_argument("--no-ping", action="store_true", help="the host lets nobody have sockets for ping")
     parser.add_argument("--mirrors", action="store_true",
                         help="serve packages of Debian and Python, and a git repository")
+    parser.add_argument("--tls", action="store_true", help="serve what interception is tried with")
+    parser.add_argument("--huge", type=int, default=1 << 20, help="how many bytes the largest file then has")
     arguments = parser.parse_args()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     with work_folder() as folder:
         os.chmod(folder, 0o755)
         with Lab(folder, packets=not arguments.no_packets, mirrors=arguments.mirrors,
-                 ping=not arguments.no_ping) as lab:
+                 ping=not arguments.no_ping, huge=arguments.huge if arguments.tls else None) as lab:
             ready(**lab.facts())
             for line in sys.stdin:
                 try:

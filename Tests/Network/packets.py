@@ -91,7 +91,7 @@ class Wire:
         family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if is_six else (socket.AF_INET, socket.IPPROTO_ICMP)
         with socket.socket(family, socket.SOCK_RAW, protocol) as wire:
             identity = struct.unpack("!H", os.urandom(2))[0]
-            body = struct.pack("!HH", identity, 1) + b"p" * step.get("length", 48)
+            body = struct.pack("!HH", identity, 1) + step.get("send", "p" * step.get("length", 48)).encode()
             head = struct.pack("!BBH", 128 if is_six else 8, 0, 0)
             if not is_six:
                 head = head[:2] + struct.pack("!H", checksum(head + body))

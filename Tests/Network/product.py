@@ -16,14 +16,19 @@ class Product:
     """Our commands, run on the lab's host.
 
     `executables` is a folder, `home` that of the sandboxes, `host` the words before a command that make it run on the
-    host, `image` the image that sandboxes are made from.
+    host, `variables` what is in its environment besides (and may change), `image` the image that sandboxes are made from.
     """
 
-    def __init__(self, executables, home, host, folder, image="network"):
+    def __init__(self, executables, home, host, folder, variables=None, image="network"):
         self.home, self._host, self._folder, self._image = home, list(host), folder, image
         self._program = os.path.join(executables, "sandpiper")
-        self._environment = dict(os.environ, SANDPIPER_HOME=home)
+        self._variables = variables if variables is not None else {}
         self._files = 0
+
+    @property
+    def environment(self):
+        """Of our commands."""
+        return dict(os.environ, SANDPIPER_HOME=self.home, **self._variables)
 
     def command(self, *words):
         """A whole command line."""
@@ -34,7 +39,7 @@ class Product:
         self._files += 1
         outcome = os.path.join(self._folder, f"command-{self._files}")
         with open(outcome + ".out", "wb") as output, open(outcome + ".err", "wb") as error:
-            status = subprocess.run(self.command(*words), env=self._environment, stdin=subprocess.DEVNULL,
+            status = subprocess.run(self.command(*words), env=self.environment, stdin=subprocess.DEVNULL,
                                     stdout=output, stderr=error, timeout=120).returncode
         with open(outcome + ".out", errors="replace") as output, open(outcome + ".err", errors="replace") as error:
             said, complaint = output.read(), error.read()
@@ -67,18 +72,24 @@ class Sandbox:
     """A running sandbox."""
 
     def __init__(self, product, name):
-        self._product, self.name = product, name
+        self._product, self.name, self._known = product, name, {}
         listed = [folder for folder in os.listdir(os.path.join(product.home, "sandboxes")) if folder.startswith(name)]
         self.id = listed[0] if listed else name
 
     def start(self, *command, **options):
         """Starts a command in the sandbox, with its input and output passed on."""
         return subprocess.Popen(self._product.command("exec", "-i", self.name, "--", *command),
-                                env=self._product._environment, **options)
+                                env=self._product.environment, **options)
 
     def set_policy(self, network):
         """Gives the running sandbox another policy."""
         self._product.run("policy", "set", self.name, *self._product.network_options(network))
+
+    def variable(self, name):
+        """What a variable is for its programs."""
+        if name not in self._known:
+            self._known[name] = self._product.run("exec", self.name, "--", "printenv", name).strip()
+        return self._known[name]
 
     def remove(self):
         """Ends it."""

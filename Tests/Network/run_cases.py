@@ -9,12 +9,18 @@
 A line of JSON for each case: case, ok, and of one that failed what was expected and seen. A file has `title`, `network`
 (options, or a policy), perhaps `options` for the sandbox and `lab` for the lab, and `cases`. A case is a step or has
 `steps`. Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of the name
-server), `wait` (seconds), `host` and `outside` (command), `sandpiper` (command; in it `{sandbox}` is the sandbox), and
-`log` (has: the fields of an event since the case began, where `"+"` is any number above zero). A step is tried in the
-sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the file's `other`.
+server), `wait` (seconds), `host` and `outside` (command), `sandpiper` (command), `log` (has: the fields of an event since
+the case began, where `"+"` is any number above zero), `renew` and `forget` (secret, and perhaps its value). A step is
+tried in the sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the file's `other`. With
+`before`, commands of ours that come first.
+
+Texts may have `{sandbox}` and `{other}`, the ids; `{authority}`, the path of that of the servers; and where a file has
+`secrets`, a `file` or a `variable` for each: `{value:NAME}`, `{file:NAME}`, `{placeholder:NAME}`, and `{base64:TEXT}`. No
+value must be in any answer, nor reach a server that is not said to have it.
 
 What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look;
-`reply`, text that the answer holds, or with `not_reply` does not; `within` seconds, and `at_least` so many. A refusal
+`reply`, text that the answer holds, or with `not_reply` does not; `received` and `not_received`, the same of what the
+web server wrote down below /record; `lines`, how many the answer has; `within` seconds, and `at_least` so many. A refusal
 by policy has to be in the sandbox's log: `event` are the fields that it has, `false` for none. What was refused must
 not have reached the servers.
 """
@@ -25,6 +31,7 @@ import functools
 import ipaddress
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,6 +40,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from product import LAB_IN_GUEST, Failure, Product  # noqa: E402
+from values import Values, forms  # noqa: E402
+
+# What a step says of its answer: not for the ears of who is asked.
+EXPECTED = ("is", "reply", "not_reply", "received", "not_received", "event", "reached", "lines")
+# Commands of ours in which whatever runs in a sandbox ends, or is not heard of any more.
+ENDING = ("stop", "start", "restart", "kill", "pause", "resume")
 
 # How a refusal by policy may look from inside. Which it is, is for the gateway to say, if it only says so at once.
 DENIED = {"tcp": ("refused", "unreachable", "prohibited", "reset"), "udp": ("refused", "unreachable", "prohibited"),
@@ -114,6 +127,20 @@ class LabClient:
             ends.append(start)
         return lines, ends
 
+    @property
+    def received_length(self):
+        """How much the web server has written down so far."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.getsize(self.facts["received"])
+        return 0
+
+    def received(self, since):
+        """What the web server wrote down after its first bytes."""
+        with contextlib.suppress(FileNotFoundError), open(self.facts["received"], encoding="utf-8") as file:
+            file.seek(since)
+            return file.read()
+        return ""
+
     def close(self):
         """Ends it, with all that belongs to it."""
         self._process.stdin.close()
@@ -123,20 +150,24 @@ class LabClient:
 class Runner:
     """One file of cases."""
 
-    def __init__(self, lab, table, product):
-        self.lab, self.table, self.product = lab, table, product
+    def __init__(self, lab, table, product, values):
+        self.lab, self.table, self.product, self.values = lab, table, product, values
         self.sandbox = None
         self._talkers = {}
         self._ends = [0, 0]
+        self._received = 0
 
     def __enter__(self):
         host = self.lab.facts["host"]
         if self.product:
             authority = os.path.dirname(self.lab.facts["authority"])
+            for words in self.table.get("before", ()):
+                self.product.run(*words)
+            table = self.filled({key: value for key, value in self.table.items() if key != "cases"})
+            if "other" in table:
+                self.other = self.product.create(table["other"], table.get("other_options", ()))
             self.sandbox = self.product.create(
-                self.table.get("network"), [*self.table.get("options", ()), "-v", f"{authority}:/authority:ro"])
-            if "other" in self.table:
-                self.other = self.product.create(self.table["other"], self.table.get("other_options", ()))
+                table.get("network"), [*table.get("options", ()), "-v", f"{authority}:/authority:ro"])
         guest = [sys.executable, "-B", "-u", os.path.join(HERE, "guest.py")]
         on_host = functools.partial(subprocess.Popen, [*host, *guest])
         self._start = {"sandbox": on_host, "other": on_host, "host": on_host}
@@ -165,6 +196,18 @@ class Runner:
                 self._start[place](stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         return self._talkers[place]
 
+    def filled(self, step):
+        """A step with its texts filled in."""
+        text = json.dumps(step)
+        if "{" not in text[1:]:
+            return step
+        known = {"authority": self.lab.facts["authority"], "sandbox": getattr(self.sandbox, "name", ""),
+                 "other": getattr(getattr(self, "other", None), "name", "")}
+        for name, value in known.items():
+            text = text.replace(f"{{{name}}}", value)
+        text = re.sub(r"\{placeholder:(\w+)\}", lambda match: self.sandbox.variable(match[1]), text)
+        return json.loads(self.values.fill(text))
+
     # MARK: steps
 
     def run(self, case):
@@ -178,7 +221,9 @@ class Runner:
 
     def run_step(self, step):
         """Runs a step; what is wrong, in words."""
+        step = self.filled(step)
         action = step["do"]
+        self._received = self.lab.received_length
         if action == "policy":
             if self.product:
                 self.sandbox.set_policy(step["network"])
@@ -194,8 +239,15 @@ class Runner:
             return None
         if action == "log":
             return self.wait_for_event(step["has"], self._known_at_begin)
+        if action in ("renew", "forget"):
+            getattr(self.values, action)(step["secret"], *([step["value"]] if "value" in step else []))
+            return None
         if action == "sandpiper":
-            words = [word.replace("{sandbox}", self.sandbox.name) for word in step["command"]]
+            words = step["command"]
+            if words[0] in ENDING:
+                for talker in self._talkers.values():
+                    talker.close()
+                self._talkers = {}
             begin = time.monotonic()
             status, output, error = self.product.run(*words, check=False)
             taken = round(time.monotonic() - begin, 3)
@@ -203,7 +255,7 @@ class Runner:
             return self.judge({**step, "within": step.get("within", 60)}, answer, 0)
         _, self._ends = self.lab.reached(self._ends)
         known = len(self.sandbox.log) if self.product else 0
-        asked = {name: value for name, value in step.items() if name != "is"}
+        asked = {name: value for name, value in step.items() if name not in EXPECTED}
         if not self.product:
             places = {f"{LAB_IN_GUEST}/": HERE + "/", "/authority/": os.path.dirname(self.lab.facts["authority"]) + "/"}
             for inside, outside in places.items():
@@ -230,6 +282,12 @@ class Runner:
         for unwanted in step.get("not_reply", []):
             if unwanted in reply:
                 return f"{unwanted!r} in {seen}"
+        if "lines" in step and len(reply.splitlines()) != step["lines"]:
+            return f"not {step['lines']} lines: {seen}"
+        if any(form.decode() in reply for value in self.values.all for form in forms(value)):
+            return "the value of a secret is in the answer"
+        if wrong := self.judge_received(step):
+            return wrong
         if not step.get("reached", not is_denied or step.get("on", "sandbox") != "sandbox"):
             if wrong := self.not_reached(step):
                 return wrong
@@ -237,6 +295,32 @@ class Runner:
         if event is not None and self.product:
             return self.judge_event(step, event, known)
         return None
+
+    def judge_received(self, step):
+        """Whether the web server got what it should, and no value besides."""
+        text = self.lab.received(self._received)
+        wanted = step.get("received", [])
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        for word in wanted:
+            # As it is within a text of JSON.
+            if json.dumps(word)[1:-1] not in text:
+                return f"the server did not get {self.hidden(word)!r}, but {self.hidden(text[-600:])!r}"
+        for word in step.get("not_received", []):
+            if json.dumps(word)[1:-1] in text:
+                return f"the server got {self.hidden(word)!r}"
+        others = [*self.lab.reached([0, 0])[0], text] if self.values.all else []
+        told = [form.decode() for value in self.values.all for form in forms(value)]
+        allowed = "".join(wanted)
+        for value in told:
+            if value not in allowed and any(value in str(other) for other in others):
+                return "a server got the value of a secret that it was not to have"
+        return None
+
+    def hidden(self, text):
+        """A text in which no value is."""
+        for name, value in self.values.now.items():
+            text = text.replace(value, f"(value of {name})")
+        return text
 
     def not_reached(self, step):
         """Whether what was refused arrived all the same."""
@@ -259,7 +343,8 @@ class Runner:
             time.sleep(0.2)
             denials = [line for line in self.sandbox.log[known:] if line.get("action") == "deny"]
             return f"an event of what was allowed: {denials[0]}" if denials else None
-        protocols = {"tls": "tcp", "http": "tcp", "hold": "tcp", "held": "tcp", "ping": "icmp", "many": "tcp"}
+        protocols = {"tls": "tcp", "http": "tcp", "hold": "tcp", "held": "tcp", "ping": "icmp", "many": "tcp",
+                     "command": "tcp"}
         wanted = {"action": "deny", "direction": "egress", "protocol": protocols.get(step["do"], step["do"])}
         if step["do"] == "dns":
             wanted["name"] = step["name"].lower()
@@ -343,10 +428,10 @@ def run_table(arguments, name, table):
     lab = LabClient(table.get("lab", []))
     try:
         with tempfile.TemporaryDirectory(prefix="sandpiper-cases-") as folder:
-            product = None
+            product, values = None, Values(folder, table.get("secrets", {}))
             if not arguments.bare:
-                product = Product(arguments.executables, arguments.home, lab.facts["host"], folder)
-            with Runner(lab, table, product) as runner:
+                product = Product(arguments.executables, arguments.home, lab.facts["host"], folder, values.environment)
+            with Runner(lab, table, product, values) as runner:
                 for case in table["cases"]:
                     if arguments.only and arguments.only not in case["case"]:
                         continue

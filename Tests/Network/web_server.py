@@ -7,6 +7,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Registries"))
 from certificates import CertificateAuthority  # noqa: E402 - beside this folder
 
+import tls_servers
+
 # Each of them answers with its name; whoever asks for any other gets `default`.
 NAMES = ("www.example.com", "api.example.com", "other.example.com", "away.example.com", "a.wild.example.com",
          "svc.example.com", "far.example.net")
@@ -45,6 +47,8 @@ _SERVER = """
     location = /moved {{ return 302 http://other.example.com/; }}
     location /socket {{ proxy_pass http://127.0.0.1:8765; proxy_http_version 1.1; proxy_read_timeout 60s;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; }}
+    location /record {{ proxy_pass http://127.0.0.1:{recorder}; proxy_http_version 1.1;
+      proxy_set_header Host $http_host; proxy_set_header X-Lab-Protocol $server_protocol; }}
     location /files/ {{ autoindex on; alias {files}/; }}{more}
   }}
 """
@@ -60,12 +64,12 @@ _GIT = """
 class WebServer:
     """The server, from its start on."""
 
-    def __init__(self, networks, folder):
+    def __init__(self, networks, folder, faulty=False):
         self._folder = folder
         self.root, self.files = os.path.join(folder, "www"), os.path.join(folder, "files")
         for name in (self.root, self.files):
             os.makedirs(name, exist_ok=True)
-        authority = CertificateAuthority(folder)
+        authority = self.authority_of_all = CertificateAuthority(folder)
         self.authority = authority.certificate
         servers = []
         # One certificate for all that is tested by name alone, and one for each whose certificate tells who answered.
@@ -73,6 +77,8 @@ class WebServer:
         servers.append(self._server("_", "default", *default, is_default=True))
         for name in NAMES:
             servers.append(self._server(name, name, *authority.issue(name, hosts=(name,))))
+        for name, certificate, key in tls_servers.certificates(authority, folder) if faulty else ():
+            servers.append(self._server(name, name, certificate, key))
         mirrors = authority.issue("mirrors", hosts=MIRRORS)
         git = _GIT.format(folder=folder, root=self.root)
         servers.append(self._server(" ".join(MIRRORS), "mirrors", *mirrors, more=git))
@@ -84,4 +90,5 @@ class WebServer:
 
     def _server(self, name, label, certificate, key, is_default=False, more=""):
         return _SERVER.format(name=name, label=label, certificate=certificate, key=key, root=self.root,
-                              files=self.files, default=" default_server" if is_default else "", more=more)
+                              files=self.files, default=" default_server" if is_default else "", more=more,
+                              recorder=tls_servers.RECORDER_PORT)
