@@ -72,6 +72,9 @@ let fuzzers: [Target] = [
         name: "FuzzPrivateNetworks",
         dependencies: networkStack + [.product(name: "SandboxState", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(name: "FuzzPlaceholders", dependencies: [linux], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzProxyHandshake",
+        dependencies: networkStack + [.product(name: "SandboxState", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),

@@ -18,7 +18,7 @@ public struct GatewayConfiguration: Sendable {
     /// How much may pass.
     public var limits = NetworkLimits()
     /// Through which connections of TCP go.
-    public var proxy: (scheme: UpstreamProxy.Scheme, endpoint: Endpoint)?
+    public var proxy: UpstreamProxy?
     /// Ports of the host that lead to the guest.
     public var ports: [PublishedPort] = []
     /// The sandbox's places in private networks.

@@ -92,8 +92,9 @@ struct NetworkOptions: ParsableArguments {
     var join: [NetworkName] = []
     @Option(
         help: ArgumentHelp(
-            "Let all TCP connections go through a proxy: http://ADDRESS:PORT (CONNECT) or socks5://ADDRESS:PORT.",
-            valueName: "url"))
+            "Let all TCP connections go through a proxy: http://HOST:PORT (CONNECT) or socks5://HOST:PORT; or the file or "
+                + "environment variable that has this, perhaps with USER:PASSWORD@ before the host.",
+            valueName: "url|@file|variable"))
     var proxy: String?
     @Option(help: "Bytes a second that may leave.") var uploadRate: ByteSize?
     @Option(help: "Bytes a second that may come in.") var downloadRate: ByteSize?
@@ -128,7 +129,9 @@ struct NetworkOptions: ParsableArguments {
             throw Failure("--join \(name): it is given twice")
         }
         settings.networks = join.map(\.description)
-        settings.proxy = try proxy.map { try UpstreamProxy($0) }
+        settings.proxy = try proxy.map { try ProxyReference($0) }
+        // What cannot be had is told now, not by the sandbox that does not start.
+        _ = try settings.proxy?.resolved()
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)
         settings.limits.ingress = .init(bytes: downloadRate.map { UInt64($0.bytes) }, packets: packetRate)

@@ -29,7 +29,7 @@ extension GatewayLoop {
         }
         let verdict = judge.egress(.udp, to: datagram.to)
         if case .deny(let rule) = verdict { return refuse(rule, .prohibited) }
-        if proxy != nil, !guest.isGateway(datagram.to.address) {
+        if proxy != nil, !judge.isHost(datagram.to.address) {
             return refuse("proxy", .prohibited, "the proxy carries TCP only")
         }
         if let limit = connectionLimit() { return refuse("limit", .prohibited, limit) }

@@ -34,8 +34,9 @@ extension Sandbox {
         public var limits = NetworkLimits()
         /// The names of the private networks that it joins; see ``PrivateNetwork``.
         public var networks: [String] = []
-        /// Through which all its TCP connections go, as `http://ADDRESS:PORT` or `socks5://ADDRESS:PORT`; datagrams and pings go
-        /// nowhere then.
+        /// Through which proxy all its TCP connections go: `http://HOST:PORT` or `socks5://HOST:PORT`; or `@FILE`, or the name
+        /// of an environment variable of this program, that has this when the sandbox is started, perhaps with
+        /// `USER:PASSWORD@` before the host. Datagrams and pings go nowhere then.
         public var proxy: String?
 
         /// A network with a policy: the public internet, if no other is given.
@@ -59,7 +60,8 @@ extension Sandbox {
                 throw SandpiperError.invalidArgument("a private network is given twice")
             }
             settings.networks = networks
-            settings.proxy = try proxy.map { try UpstreamProxy($0) }
+            settings.proxy = try proxy.map { try ProxyReference($0) }
+            _ = try settings.proxy?.resolved()
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")
             }
@@ -100,12 +102,6 @@ extension Sandbox {
                 return ports
             }
         }
-    }
-
-    /// What the network has refused so far, the oldest first; the newest 4 to 8 MiB are kept.
-    /// - Throws: ``SandpiperError``.
-    public func networkEvents() async throws -> [NetworkEvent] {
-        try await blocking { [directory] in NetworkLog(directory).events() }
     }
 }
 
