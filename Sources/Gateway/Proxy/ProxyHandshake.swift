@@ -97,7 +97,8 @@ struct ProxyHandshake {
         else { return noHTTP }
         switch status {
         case 200...299: return .done(after: end.upperBound)
-        case 407: return .refused(.prohibited(unwelcome))
+        // Some say it as a server of the web would.
+        case 401, 407: return .refused(.prohibited(unwelcome))
         case 500...599: return .refused(.unreachable)
         default: return .refused(.prohibited("the proxy answers \(status)"))
         }
