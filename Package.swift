@@ -76,7 +76,8 @@ let package = Package(
         .target(name: "InterceptionProtocol", dependencies: ["LinuxSystem", "NetworkAddress"], swiftSettings: strict),
         .target(name: "MountServer", dependencies: ["CLinux", "LinuxSystem"], swiftSettings: strict),
         .target(
-            name: "SandboxState", dependencies: ["LinuxSystem", "NetworkAddress", "NetworkPolicy"],
+            name: "SandboxState",
+            dependencies: ["InterceptionProtocol", "LinuxSystem", "NetworkAddress", "NetworkPolicy"],
             swiftSettings: strict),
         .target(
             name: "GuestFiles",
@@ -84,16 +85,17 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "NetworkPolicy", dependencies: ["ForeignText", "NetworkAddress"], swiftSettings: strict),
         .target(name: "DNSMessage", dependencies: ["NetworkAddress"], swiftSettings: strict),
-        .target(name: "TrafficInspection", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        .target(
+            name: "TrafficInspection", dependencies: ["CLinux", "NetworkAddress"], swiftSettings: strict),
         // Floor 2
         .target(
             name: "Control", dependencies: ["NetworkPolicy", "SandboxState", agentProtocol], swiftSettings: strict),
         .target(
             name: "Gateway",
             dependencies: [
-                "CLinux", "DNSMessage", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "NetworkStack",
-                "SandboxState",
-                "TrafficInspection", .product(name: "HeapModule", package: "swift-collections"),
+                "CLinux", "DNSMessage", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", "NetworkPolicy",
+                "NetworkStack", "SandboxState", "TrafficInspection",
+                .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
         .target(
@@ -118,13 +120,15 @@ let package = Package(
         .target(
             name: "ControlClient",
             dependencies: [
-                "Control", "ImageStore", "LinuxSystem", "NetworkPolicy", "OCI", "SandboxState", agentProtocol,
+                "Control", "ImageStore", "InterceptionProtocol", "LinuxSystem", "NetworkPolicy", "OCI", "SandboxState",
+                agentProtocol,
             ],
             swiftSettings: strict),
         .target(
             name: "Interception",
             dependencies: [
-                "CLinux", "ForeignText", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", crypto,
+                "CLinux", "ForeignText", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", "TrafficInspection",
+                crypto,
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -152,8 +156,8 @@ let package = Package(
             name: "Supervisor",
             dependencies: [
                 "Control", "DiskImage", "Engine", "ForeignText", "FrozenMachine", "Gateway", "ImageStore",
-                "LinuxSystem",
-                "NetworkAddress", "NetworkPolicy", "SandboxState", "Template", agentProtocol,
+                "InterceptionProtocol", "LinuxSystem", "NetworkAddress", "NetworkPolicy", "SandboxState", "Template",
+                agentProtocol,
             ] + nio,
             swiftSettings: strict),
         .target(
@@ -167,17 +171,17 @@ let package = Package(
         .target(
             name: "Sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkAddress",
-                "NetworkPolicy", "OCI", "SandboxState", agentProtocol, fileProtocol,
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "InterceptionProtocol",
+                "LinuxSystem", "NetworkAddress", "NetworkPolicy", "OCI", "SandboxState", agentProtocol, fileProtocol,
             ] + nio,
             swiftSettings: strict),
         // Executables
         .executableTarget(
             name: "sandpiper",
             dependencies: [
-                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "LinuxSystem", "NetworkAddress",
-                "NetworkPolicy", "OCI", "SandboxState",
-                "TextLayout", agentProtocol, argumentParser,
+                "Control", "ControlClient", "ForeignText", "GuestFiles", "ImageStore", "InterceptionProtocol",
+                "LinuxSystem", "NetworkAddress", "NetworkPolicy", "OCI", "SandboxState", "TextLayout", agentProtocol,
+                argumentParser,
                 fileProtocol,
             ],
             swiftSettings: strict, linkerSettings: staticExecutable),
@@ -284,7 +288,8 @@ let package = Package(
         .testTarget(
             name: "InterceptionTests",
             dependencies: [
-                "Interception", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", "sandpiper-tls", subprocess,
+                "Interception", "InterceptionProtocol", "LinuxSystem", "NetworkAddress", "TrafficInspection",
+                "sandpiper-tls", subprocess,
             ],
             swiftSettings: strict),
         .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),

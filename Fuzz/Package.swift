@@ -34,7 +34,11 @@ let fuzzers: [Target] = [
     .executableTarget(name: "FuzzFileMessages", dependencies: [fileProtocol], swiftSettings: strict),
     .executableTarget(name: "FuzzFrames", dependencies: [agentProtocol], swiftSettings: strict),
     .executableTarget(
-        name: "FuzzHTTP1", dependencies: [linux, .product(name: "InterceptionProtocol", package: "sandpiper")],
+        name: "FuzzHTTP1",
+        dependencies: [
+            .product(name: "TrafficInspection", package: "sandpiper"), linux,
+            .product(name: "InterceptionProtocol", package: "sandpiper"),
+        ],
         swiftSettings: strict),
     .executableTarget(
         name: "FuzzHTTPRequests", dependencies: [.product(name: "TrafficInspection", package: "sandpiper")],
@@ -71,7 +75,9 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzPrivateNetworks",
         dependencies: networkStack + [.product(name: "SandboxState", package: "sandpiper")], swiftSettings: strict),
-    .executableTarget(name: "FuzzPlaceholders", dependencies: [linux], swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzPlaceholders", dependencies: [.product(name: "TrafficInspection", package: "sandpiper")],
+        swiftSettings: strict),
     .executableTarget(
         name: "FuzzProxyHandshake",
         dependencies: networkStack + [.product(name: "SandboxState", package: "sandpiper")], swiftSettings: strict),

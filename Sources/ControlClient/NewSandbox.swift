@@ -56,8 +56,13 @@ public struct NewSandbox: Sendable {
     public var defaults: ProcessDefaults {
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return ProcessDefaults(
-            environment: EnvironmentList.merged([path] + configuration.environment + environment),
+            environment: EnvironmentList.merged([path] + configuration.environment + environment + placeholders),
             workingDirectory: workingDirectory ?? configuration.workingDirectory, user: user ?? configuration.user)
+    }
+
+    /// What stands for the sandbox's secrets.
+    private var placeholders: [String] {
+        (network.interception?.secrets ?? []).map { "\($0.name)=\($0.description.placeholder)" }
     }
 
     /// The program and arguments that image and user together name; empty when they name none.

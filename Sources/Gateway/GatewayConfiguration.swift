@@ -1,3 +1,4 @@
+import InterceptionProtocol
 import NetworkAddress
 import NetworkPolicy
 import NetworkStack
@@ -19,6 +20,8 @@ public struct GatewayConfiguration: Sendable {
     public var limits = NetworkLimits()
     /// Through which connections of TCP go.
     public var proxy: UpstreamProxy?
+    /// Who opens the guest's connections of TLS and HTTP, if somebody does, and the secrets that are put into them there.
+    public var interception: (socket: InterceptionSocket, secrets: [SecretDescription])?
     /// Ports of the host that lead to the guest.
     public var ports: [PublishedPort] = []
     /// The sandbox's places in private networks.

@@ -53,6 +53,8 @@ final class GatewayLoop {
     var echoes: [EchoFlow.Key: EchoFlow] = [:]
     var ports: [PublishedPort: any PortListener] = [:]
     let names: NameService
+    /// Who opens the guest's connections of TLS and HTTP; `nil` when nobody does.
+    private(set) var interception: InterceptionLink?
     /// The private networks that the sandbox is in; `nil` when it is in none.
     private(set) var networks: PrivateNetworks?
     /// The addresses from which the guest may begin something.
@@ -127,6 +129,11 @@ final class GatewayLoop {
             socket.rawValue, [.readable, .writable, .changesOnly], token: Self.linkToken)
         try epoll.add(commands.wakeup.descriptor.rawValue, .readable, token: Self.commandToken)
         try epoll.add(addresses.changes.rawValue, .readable, token: Self.addressToken)
+        if let (socket, secrets) = configuration.interception {
+            let link = InterceptionLink(socket, secrets)
+            interception = link
+            try link.begin(in: self)
+        }
         guard !configuration.memberships.isEmpty, let directory = configuration.directory else { return }
         let networks = PrivateNetworks(configuration.memberships, directory)
         self.networks = networks

@@ -1,5 +1,5 @@
-/// What an interceptor is told once, before its first connection. The values of secrets follow it in the same message, so
-/// that no coder of JSON ever copies them; see ``InterceptionSocket``.
+/// What an interceptor is told once, before its first connection. The values of secrets come with it as ``SecretValues``, so
+/// that nobody on the way reads them; see ``InterceptionSocket``.
 public struct InterceptionConfiguration: Codable, Equatable, Sendable {
     /// The directory with the installation's authority, `ca.pem` and `ca.key`; made with both when it is missing.
     public var authorityDirectory: String
@@ -9,7 +9,7 @@ public struct InterceptionConfiguration: Codable, Equatable, Sendable {
     public var unverifiedHosts: [HostPattern]
     /// Servers that are never intercepted: bytes pass as they are.
     public var bypassedHosts: [HostPattern]
-    /// The secrets, in the order in which their values follow.
+    /// The secrets, in the order of their values.
     public var secrets: [SecretDescription]
 
     /// A configuration without secrets and exceptions.
@@ -45,8 +45,6 @@ public struct SecretDescription: Codable, Equatable, Sendable {
     public var name: String
     /// What the sandbox sees in its place: 16 to 128 letters, digits, hyphens and underscores.
     public var placeholder: String
-    /// How many bytes of the message's end are its value: 1 to 16,384.
-    public var length: Int
     /// The only hosts it is sent to.
     public var hosts: [HostPattern]
     /// Where its placeholder is replaced.
@@ -56,12 +54,11 @@ public struct SecretDescription: Codable, Equatable, Sendable {
 
     /// A secret for some hosts, in header fields unless said otherwise.
     public init(
-        name: String, placeholder: String, length: Int, hosts: [HostPattern], places: Set<Place> = [.headers],
+        name: String, placeholder: String, hosts: [HostPattern], places: Set<Place> = [.headers],
         allowsPlainHTTP: Bool = false
     ) {
         self.name = name
         self.placeholder = placeholder
-        self.length = length
         self.hosts = hosts
         self.places = places
         self.allowsPlainHTTP = allowsPlainHTTP

@@ -6,7 +6,7 @@
 
 /// What an interceptor is told.
 public enum InterceptionOrder: Equatable, Sendable {
-    /// The first message, followed by the values of its secrets.
+    /// The first message, with the values of its secrets.
     case configure(InterceptionConfiguration)
     /// A connection, with its two sockets.
     case connection(ConnectionOrder)
@@ -71,7 +71,7 @@ extension InterceptionEvent: Codable {
     }
 }
 
-/// Messages as bytes: JSON, and after an order's JSON a zero byte and the values of its secrets.
+/// Messages as bytes: JSON.
 public enum InterceptionMessage {
     /// Most bytes of a message to an interceptor. Unix sockets take messages of 200 KiB unless told otherwise.
     public static let longestOrder = 192 << 10
@@ -102,23 +102,14 @@ public enum InterceptionMessage {
         return event
     }
 
-    /// Reads an order, and finds where in `bytes` the values of its secrets are, one after the other.
-    public static func order(
-        _ bytes: UnsafeRawBufferPointer
-    ) throws(InterceptionError) -> (order: InterceptionOrder, values: Range<Int>) {
+    /// Reads an order.
+    public static func order(_ bytes: UnsafeRawBufferPointer) throws(InterceptionError) -> InterceptionOrder {
         guard bytes.count <= longestOrder else { throw .tooLong }
-        let end = bytes.firstIndex(of: 0) ?? bytes.count
-        guard let order = try? JSONDecoder().decode(InterceptionOrder.self, from: Data(bytes[..<end])) else {
+        guard let order = try? JSONDecoder().decode(InterceptionOrder.self, from: Data(bytes)) else {
             throw .unreadable("order")
         }
-        let values = min(end + 1, bytes.count)..<bytes.count
-        var expected = 0
-        if case .configure(let configuration) = order {
-            try configuration.check()
-            expected = configuration.secrets.reduce(0) { $0 + $1.length }
-        }
-        guard values.count == expected else { throw .unreadable("order") }
-        return (order, values)
+        if case .configure(let configuration) = order { try configuration.check() }
+        return order
     }
 }
 
@@ -143,9 +134,6 @@ extension InterceptionConfiguration {
                 throw .badSecret(secret.name, "its placeholder is part of another's")
             }
             seen.append(secret.placeholder)
-            guard (1...16_384).contains(secret.length) else {
-                throw .badSecret(secret.name, "a value has 1 to 16384 bytes")
-            }
             guard !secret.hosts.isEmpty else { throw .badSecret(secret.name, "it is for no host") }
         }
     }

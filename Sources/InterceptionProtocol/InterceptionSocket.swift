@@ -3,7 +3,7 @@ import LinuxSystem
 /// The socket between a gateway and an interceptor: unix, SOCK_SEQPACKET, one message each way a packet.
 ///
 /// The interceptor finds its end open under the number ``inheritedNumber``. It is sent ``InterceptionOrder/configure(_:)``
-/// first, and answers ``InterceptionEvent/ready(_:)`` or ``InterceptionEvent/failed(_:)``. Then a connection follows the
+/// first, with a file of ``SecretValues`` where it has secrets, and answers ``InterceptionEvent/ready(_:)`` or ``InterceptionEvent/failed(_:)``. Then a connection follows the
 /// other, each message with two sockets: the guest's, the server's. It ends when the other end is closed.
 public struct InterceptionSocket: Sendable {
     /// The descriptor that an interceptor finds open when it starts.
@@ -23,18 +23,23 @@ public struct InterceptionSocket: Sendable {
 
     // MARK: The gateway's side
 
-    /// Sends the configuration, with the values of its secrets one after the other in `values`; they are not copied here.
+    /// Sends the configuration, with the values of its secrets where it has any.
     public func configure(
-        _ configuration: InterceptionConfiguration, values: UnsafeRawBufferPointer, waits: Bool = true
+        _ configuration: InterceptionConfiguration, values: Descriptor? = nil, waits: Bool = true
     ) throws {
         try configuration.check()
-        guard values.count == configuration.secrets.reduce(0, { $0 + $1.length }) else {
-            throw InterceptionError.unreadable("order")
+        let message = try InterceptionMessage.encoded(.configure(configuration))
+        guard message.count <= InterceptionMessage.longestOrder else { throw InterceptionError.tooLong }
+        let passed = [values].compactMap { $0 }
+        guard passed.count == Self.passed(with: configuration) else {
+            throw InterceptionError.wrongDescriptors(passed.count)
         }
-        var message = try InterceptionMessage.encoded(.configure(configuration))
-        message.append(0)
-        guard message.count + values.count <= InterceptionMessage.longestOrder else { throw InterceptionError.tooLong }
-        try message.withUnsafeBytes { try descriptor.sendMessage($0, values, waits: waits) }
+        try message.withUnsafeBytes { try descriptor.sendMessage($0, passing: passed, waits: waits) }
+    }
+
+    /// How many files come with a configuration.
+    private static func passed(with configuration: InterceptionConfiguration) -> Int {
+        configuration.secrets.isEmpty ? 0 : 1
     }
 
     /// Hands over a connection. Both sockets may be closed by the caller afterwards; its own end of `guest`, the other one
@@ -64,23 +69,20 @@ public struct InterceptionSocket: Sendable {
 
     // MARK: The interceptor's side
 
-    /// Waits for an order, and calls `body` with it, its sockets, and the values of its secrets, which are overwritten when
-    /// `body` returns.
-    /// - Returns: `nil` when the gateway is gone.
-    public func nextOrder<Result>(
-        using buffer: UnsafeMutableRawBufferPointer,
-        _ body: (InterceptionOrder, [Descriptor], UnsafeMutableRawBufferPointer) throws -> Result
-    ) throws -> Result? {
+    /// Waits for an order.
+    /// - Parameter buffer: room for the longest.
+    /// - Returns: the order, with its sockets or the values of its secrets; `nil` when the gateway is gone.
+    public func nextOrder(
+        using buffer: UnsafeMutableRawBufferPointer
+    ) throws -> (order: InterceptionOrder, passed: [Descriptor])? {
         let message = try descriptor.receiveMessage(into: buffer, waits: true)
         guard message.count > 0 else { return nil }
-        let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<message.count])
-        defer { LockedBytes.wipe(bytes) }
-        let (order, values) = try InterceptionMessage.order(UnsafeRawBufferPointer(bytes))
-        let expected = if case .connection = order { 2 } else { 0 }
+        let order = try InterceptionMessage.order(UnsafeRawBufferPointer(rebasing: buffer[..<message.count]))
+        let expected = if case .configure(let configuration) = order { Self.passed(with: configuration) } else { 2 }
         guard message.descriptors.count == expected else {
             throw InterceptionError.wrongDescriptors(message.descriptors.count)
         }
-        return try body(order, message.descriptors, UnsafeMutableRawBufferPointer(rebasing: bytes[values]))
+        return (order, message.descriptors)
     }
 
     /// Says something to the gateway.

@@ -8,9 +8,12 @@ private let newSession: Int16 = 0x80
 ///   - arguments: the vector; its first element is the program's path.
 ///   - inNewSession: whether it is out of reach of the terminal's signals.
 ///   - environment: variables over those of this process.
+///   - inherits: which of this process's variables it gets, by name; all unless said otherwise.
 /// - Throws: `SystemError`.
 public func spawn(
-    _ arguments: [String], _ descriptors: [(Descriptor, Int32)], inNewSession: Bool, environment: [String: String] = [:]
+    _ arguments: [String], _ descriptors: [(Descriptor, Int32)], inNewSession: Bool,
+    environment: [String: String] = [:],
+    inherits: (String) -> Bool = { _ in true }
 ) throws(SystemError) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -32,7 +35,8 @@ public func spawn(
     var vector: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
     defer { vector.forEach { free($0) } }
     vector.append(nil)
-    var variables = inherited(except: environment) + environment.map { strdup("\($0.key)=\($0.value)") }
+    var variables =
+        inherited { environment[$0] == nil && inherits($0) } + environment.map { strdup("\($0.key)=\($0.value)") }
     defer { variables.forEach { free($0) } }
     variables.append(nil)
     var pid = pid_t()
@@ -42,15 +46,16 @@ public func spawn(
     return pid
 }
 
-/// Copies of this process's variables, but for those of certain names.
-private func inherited(except others: [String: String]) -> [UnsafeMutablePointer<CChar>?] {
+/// Copies of those of this process's variables whose names are wanted.
+private func inherited(where isWanted: (String) -> Bool) -> [UnsafeMutablePointer<CChar>?] {
     var copies: [UnsafeMutablePointer<CChar>?] = []
     var next = environ
     while let variable = next.pointee {
         next += 1
-        if others.isEmpty || others[String(cString: variable).prefix { $0 != "=" }.description] == nil {
-            copies.append(strdup(variable))
+        let name = strchr(variable, Int32(UInt8(ascii: "="))).map { end in
+            String(decoding: UnsafeRawBufferPointer(start: variable, count: end - variable), as: UTF8.self)
         }
+        if isWanted(name ?? "") { copies.append(strdup(variable)) }
     }
     return copies
 }

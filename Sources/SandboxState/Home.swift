@@ -37,6 +37,8 @@ public struct Home: Sendable {
     public var volumes: String { path + "/volumes" }
     /// One directory a private network: what it is, and who is in it.
     public var networks: String { path + "/networks" }
+    /// The certificate authority that guests trust, and its key.
+    public var authority: String { path + "/ca" }
     /// Held while the set of sandboxes, volumes or networks changes.
     var stateLock: String { path + "/lock" }
 }
@@ -56,6 +58,7 @@ public enum StateError: Error, CustomStringConvertible {
     case badMount(String)
     case badPort(String, reason: String)
     case badProxy(String, reason: String)
+    case badSecret(String, reason: String)
     case noSuchVolume(String)
     case volumeExists(VolumeName)
     case volumeNamed(VolumeName, by: [String])
@@ -80,6 +83,8 @@ public enum StateError: Error, CustomStringConvertible {
         case .inaccessible(let path, let reason): "\(path): \(reason)"
         case .badMount(let reason): reason
         case .badProxy(let text, let reason): "the proxy '\(text)' makes no sense: \(reason)"
+        case .badSecret("", let reason): "the secrets cannot be used: \(reason)"
+        case .badSecret(let name, let reason): "the secret '\(name)' cannot be used: \(reason)"
         case .badPort(let text, let reason): "the port '\(text)' makes no sense: \(reason)"
         case .noSuchVolume(let name): "there is no volume '\(name)'"
         case .volumeExists(let name): "there is a volume '\(name)' already"

@@ -18,6 +18,8 @@ public struct NetworkSettings: Codable, Equatable, Sendable {
         get { privateNetworks ?? [] }
         set { privateNetworks = newValue.isEmpty ? nil : newValue }
     }
+    /// How its TLS connections are opened on the host; `nil` when they are not.
+    public var interception: InterceptionSettings?
     /// Not in records of before there were any.
     private var privateNetworks: [String]?
 

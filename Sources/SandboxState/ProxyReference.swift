@@ -10,8 +10,8 @@ public enum ProxyReference: Hashable, Sendable {
     /// Its URL is in this environment variable of whoever starts the sandbox.
     case variable(String)
 
-    /// Most bytes of a file, or a variable.
-    private static let longest = 8192
+    /// Most bytes of a URL: less than every pipe holds.
+    public static let longest = 4000
 
     /// Reads a URL as ``UpstreamProxy`` does, `@FILE`, or the name of an environment variable, such as `HTTPS_PROXY`.
     /// - Throws: ``StateError/badProxy(_:reason:)``.
@@ -26,6 +26,7 @@ public enum ProxyReference: Hashable, Sendable {
                     reason: "a password on a command line can be read by others; keep the URL in a file or an "
                         + "environment variable, and write @FILE or the variable's name")
             }
+            guard text.utf8.count <= Self.longest else { throw .badProxy("…", reason: "it is too long") }
             self = .url(text)
         } else if Self.isVariable(text) {
             self = .variable(text)
@@ -35,12 +36,12 @@ public enum ProxyReference: Hashable, Sendable {
         }
     }
 
-    /// The proxy, as it is written there now. Blocks.
+    /// The URL, as it is written there now, and one of a proxy. Blocks.
     /// - Throws: ``StateError/badProxy(_:reason:)``.
-    public func resolved() throws(StateError) -> UpstreamProxy {
+    public func url() throws(StateError) -> String {
         let text: String
         switch self {
-        case .url(let url): return try UpstreamProxy(url)
+        case .url(let url): return url
         case .file(let path):
             do { text = String(decoding: try FileTree.read(path, limit: Self.longest), as: UTF8.self) } catch {
                 throw .badProxy(description, reason: "\(error)")
@@ -54,7 +55,9 @@ public enum ProxyReference: Hashable, Sendable {
             }
             text = String(cString: value)
         }
-        return try UpstreamProxy(Self.trimmed(text), named: description)
+        let url = Self.trimmed(text)
+        _ = try UpstreamProxy(url, named: description)
+        return url
     }
 
     private static func isVariable(_ text: String) -> Bool {

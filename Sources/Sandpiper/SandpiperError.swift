@@ -107,7 +107,7 @@ public enum SandpiperError: Error, Sendable, CustomStringConvertible {
         case .isOwned(let id): self = .busy(sandbox: "\(id)")
         case .notInstalled: self = .notInstalled("\(error)")
         case .badMount(let reason): self = .invalidArgument(reason)
-        case .badPort, .badProxy: self = .invalidArgument("\(error)")
+        case .badPort, .badProxy, .badSecret: self = .invalidArgument("\(error)")
         case .noSuchVolume(let name): self = .volumeNotFound(name)
         case .volumeExists(let name): self = .volumeExists("\(name)")
         case .volumeNamed, .volumeBusy: self = .volumeInUse("\(error)")

@@ -156,7 +156,7 @@ extension Supervisor {
     private func goOn(_ started: StartedMachine, _ mounts: MountServers) async throws {
         do {
             try await started.machine.resume()
-            try await session.thaw(Thawing(isNew: false, isElsewhere: false, identity(diskIsFresh: false)))
+            try await session.thaw(Thawing(isNew: false, isElsewhere: false, try await identity(diskIsFresh: false)))
             await mounts.relay.release()
             await started.network?.gateway.release()
         } catch { throw BrokenByFreezing(description: "the machine did not go on after it was frozen: \(error)") }

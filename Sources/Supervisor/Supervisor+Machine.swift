@@ -321,7 +321,7 @@ extension Supervisor {
         _ started: StartedMachine, _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        let identity = identity(diskIsFresh: started.kind.diskIsFresh)
+        let identity = try await identity(diskIsFresh: started.kind.diskIsFresh)
         try await outbound.write(try HostMessage.configure(identity).frame())
         guard let answer = try await received.next() else { return try await agentGone(console) }
         switch try GuestMessage(answer) {
@@ -339,7 +339,7 @@ extension Supervisor {
         _ frozen: FrozenSession, _ received: inout NIOAsyncChannelInboundStream<Frame>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<Frame>, _ console: ConsoleLog
     ) async throws {
-        let thawing = Thawing(isNew: frozen.isNew, isElsewhere: true, identity(diskIsFresh: false))
+        let thawing = Thawing(isNew: frozen.isNew, isElsewhere: true, try await identity(diskIsFresh: false))
         try await outbound.write(try HostMessage.thaw(thawing).frame())
         guard let answer = try await received.next() else { return try await agentGone(console) }
         switch try GuestMessage(answer) {
@@ -371,7 +371,8 @@ extension Supervisor {
         throw SupervisorError.agentGone(console: await console.tail())
     }
 
-    func identity(diskIsFresh: Bool) -> MachineConfiguration {
+    func identity(diskIsFresh: Bool) async throws -> MachineConfiguration {
+        let trust = try await trust()
         var generator = SystemRandomNumberGenerator()
         let random = (0..<64).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         let digits = Array("0123456789abcdef")
@@ -384,7 +385,8 @@ extension Supervisor {
             mounts: record.scratch.enumerated().map { index, path in
                 .init(type: MachineConfiguration.Mount.scratch, source: "\(index)", target: path)
             } + MountPlan(record.mounts).configured,
-            limits: .init(processes: record.limits.processes))
+            environment: trust == nil ? [] : Self.trustVariables,
+            limits: .init(processes: record.limits.processes), trust: trust)
     }
 }
 

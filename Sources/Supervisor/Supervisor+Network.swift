@@ -2,6 +2,7 @@ import AgentProtocol
 import Control
 import Engine
 import Gateway
+import InterceptionProtocol
 import LinuxSystem
 import NetworkAddress
 import NetworkPolicy
@@ -33,7 +34,13 @@ extension Supervisor {
         configuration.memberships = memberships
         configuration.directory = directory
         configuration.nameServers = settings.nameServers?.compactMap { NetworkSettings.nameServer($0) }
-        configuration.proxy = try settings.proxy?.resolved()
+        configuration.proxy = try proxy?.get()
+        if let process = try await interceptor?.value, let secrets = settings.interception?.secrets {
+            // The gateway's own, since it goes with it.
+            let socket = InterceptionSocket(try process.socket.descriptor.duplicate())
+            configuration.interception = (socket, secrets.map(\.description))
+            await mark("interceptor ready")
+        }
         let (events, told) = AsyncStream.makeStream(of: NetworkEvent.self, bufferingPolicy: .bufferingOldest(1024))
         let gateway = try await Gateway.start(link, configuration) { told.yield($0) }
         await mark("network ready")

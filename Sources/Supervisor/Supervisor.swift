@@ -19,17 +19,31 @@ public struct Supervisor: Sendable {
     let session: Session
     /// Its places in private networks, which are the same as long as it is there.
     let memberships: Result<[NetworkMembership], StateError>
+    /// Through which its connections go; `nil` when they go through none.
+    let proxy: Result<UpstreamProxy, StateError>?
+    /// Who opens its TLS connections; `nil` when nobody does.
+    let interceptor: Task<InterceptorProcess, any Error>?
     /// Whether the sandbox is just being made: it goes when it does not get ready.
     let isFirstLife: Bool
 
     /// Supervises the sandbox of `record`.
-    public init(_ record: SandboxRecord, _ directory: SandboxDirectory, in home: Home, on group: any EventLoopGroup) {
+    /// - Parameters:
+    ///   - secrets: the values of its secrets, if it has any.
+    ///   - url: of its proxy, if it has one.
+    public init(
+        _ record: SandboxRecord, _ directory: SandboxDirectory, secrets: Descriptor? = nil, proxy url: String = "",
+        in home: Home, on group: any EventLoopGroup
+    ) {
         self.record = record
         self.directory = directory
         self.home = home
         self.group = group
         session = Session(directory)
         memberships = Result { () throws(StateError) in try PrivateNetwork.memberships(of: record, in: home) }
+        proxy = record.network.proxy.map { reference in
+            Result { () throws(StateError) in try UpstreamProxy(url, named: "\(reference)") }
+        }
+        interceptor = Self.startInterceptor(record, secrets, in: home)
         let life = try? RecordFile.read(SandboxLife.self, from: directory.life)
         isFirstLife = life.map { $0.status == .starting && $0.started == nil } ?? true
     }
@@ -70,6 +84,7 @@ public struct Supervisor: Sendable {
                 return nil
             }
             tasks.addTask { await keepRunning() }
+            tasks.addTask { await watchInterceptor() }
             var ending = Ending.abandoned
             for await case let result? in tasks {
                 ending = result
@@ -77,6 +92,7 @@ public struct Supervisor: Sendable {
             }
             await finish(ending)
             tasks.cancelAll()
+            await endInterceptor()
         }
     }
 

@@ -15,6 +15,8 @@ public enum SupervisorError: Error, CustomStringConvertible {
     /// A frozen machine does not go on here.
     case cannotGoOn(String)
     case mount(SandboxMount, reason: String)
+    /// `sandpiper-tls` does not serve.
+    case interceptor(String)
 
     /// One or two lines for a person.
     public var description: String {
@@ -27,6 +29,7 @@ public enum SupervisorError: Error, CustomStringConvertible {
         case .agentProtocol(let error, let console):
             "the guest's agent broke the protocol (\(error)); the sandbox was ended\(Self.last(console))"
         case .agentGone(let console): "the guest's agent closed its channel; the sandbox was ended\(Self.last(console))"
+        case .interceptor(let reason): "TLS cannot be intercepted: \(reason)"
         case .mount(let mount, let reason):
             "cannot mount \(mount.source ?? "memory") at \(mount.target): \(reason.excerpt(500))"
         case .machineEnded(let exit, let console):

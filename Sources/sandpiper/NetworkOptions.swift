@@ -96,6 +96,7 @@ struct NetworkOptions: ParsableArguments {
                 + "environment variable that has this, perhaps with USER:PASSWORD@ before the host.",
             valueName: "url|@file|variable"))
     var proxy: String?
+    @OptionGroup(title: "TLS and secrets") var interception: InterceptionOptions
     @Option(help: "Bytes a second that may leave.") var uploadRate: ByteSize?
     @Option(help: "Bytes a second that may come in.") var downloadRate: ByteSize?
     @Option(help: "Packets a second, each way.") var packetRate: UInt64?
@@ -129,9 +130,11 @@ struct NetworkOptions: ParsableArguments {
             throw Failure("--join \(name): it is given twice")
         }
         settings.networks = join.map(\.description)
+        settings.interception = try interception.settings()
+        if settings.interception != nil, settings.policy.isClosed {
+            throw Failure("--tls-intercept, --secret: the sandbox has no network; leave out --network none")
+        }
         settings.proxy = try proxy.map { try ProxyReference($0) }
-        // What cannot be had is told now, not by the sandbox that does not start.
-        _ = try settings.proxy?.resolved()
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)
         settings.limits.ingress = .init(bytes: downloadRate.map { UInt64($0.bytes) }, packets: packetRate)

@@ -7,7 +7,7 @@ import Testing
 @Suite("Messages between gateway and interceptor")
 struct MessageTests {
     private let secret = SecretDescription(
-        name: "TOKEN", placeholder: "sandpiper-secret-0123456789", length: 5,
+        name: "TOKEN", placeholder: "sandpiper-secret-0123456789",
         hosts: [HostPattern("api.example.com"), HostPattern("*.example.org:8443")].compactMap { $0 })
 
     @Test("a configuration arrives whole, with values that no coder has seen and that are wiped afterwards")
@@ -16,21 +16,47 @@ struct MessageTests {
         var other2 = secret
         other2.name = "OTHER"
         other2.placeholder = "sandpiper-secret-9876543210"
-        other2.length = 3
         var configuration = InterceptionConfiguration(authorityDirectory: "/home/x/ca")
         configuration.secrets = [secret, other2]
-        try Array("value\0\u{1}z".utf8).withUnsafeBytes { try gateway.configure(configuration, values: $0) }
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: InterceptionMessage.longestOrder, alignment: 1)
-        buffer.initializeMemory(as: UInt8.self, repeating: 0)
-        defer { buffer.deallocate() }
-        let sent = configuration
-        let seen = try InterceptionSocket(other).nextOrder(using: buffer) { order, sockets, values in
-            #expect(order == .configure(sent))
-            #expect(sockets.isEmpty)
-            return Array(values)
+        let values = try SecretValues()
+        for value in ["value\0", "\u{1}z"] {
+            try Array(value.utf8).withUnsafeBytes { try values.append($0) }
         }
-        #expect(seen == Array("value\0\u{1}z".utf8))
-        #expect(!buffer.contains { $0 == UInt8(ascii: "v") })
+        try gateway.configure(configuration, values: values.file)
+        let (order, passed) = try #require(try nextOrder(other))
+        #expect(order == .configure(configuration))
+        let seen = try take(2, from: try #require(passed.first))
+        #expect(seen == [Array("value\0".utf8), Array("\u{1}z".utf8)])
+        #expect(try values.file.status().st_size == 0)
+    }
+
+    private func take(_ count: Int, from file: Descriptor) throws -> [[UInt8]] {
+        let received = try ReceivedSecrets(takenFrom: file, count: count)
+        var values: [[UInt8]] = []
+        for index in 0..<count { values.append(received.withValue(index) { Array($0) }) }
+        return values
+    }
+
+    private func nextOrder(_ socket: Descriptor) throws -> (order: InterceptionOrder, passed: [Descriptor])? {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: InterceptionMessage.longestOrder, alignment: 1)
+        defer { buffer.deallocate() }
+        return try InterceptionSocket(socket).nextOrder(using: buffer)
+    }
+
+    @Test(
+        "files that hold no values, too few or too many are refused, and emptied",
+        arguments: [
+            [], [0, 0, 0, 0], [0, 0, 0, 2, 65], [0, 0, 0, 1], [255, 255, 255, 255, 1],
+            [0, 0, 0, 1, 65, 0, 0, 0, 1, 66],
+            [0, 0, 0, 1, 65, 0],
+        ] as [[UInt8]])
+    func badValues(_ bytes: [UInt8]) throws {
+        let file = try Descriptor.memory("values")
+        try file.write(bytes)
+        #expect(throws: InterceptionError.unreadable("file of values")) {
+            _ = try take(1, from: file)
+        }
+        #expect(try file.status().st_size == 0)
     }
 
     @Test("a connection arrives with its two sockets")
@@ -43,15 +69,11 @@ struct MessageTests {
             id: .max, scheme: .tls, serverName: "api.example.com", address: address, port: 443,
             names: [try #require(HostPattern("*.example.com"))])
         try gateway.hand(order, guest: inner.0, server: outer.0)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: InterceptionMessage.longestOrder, alignment: 1)
-        defer { buffer.deallocate() }
-        try InterceptionSocket(other).nextOrder(using: buffer) { received, sockets, values in
-            #expect(received == .connection(order))
-            #expect(values.isEmpty)
-            try #require(sockets.count == 2)
-            try sockets[0].write(Array("guest".utf8))
-            try sockets[1].write(Array("server".utf8))
-        }
+        let (received, sockets) = try #require(try nextOrder(other))
+        #expect(received == .connection(order))
+        try #require(sockets.count == 2)
+        try sockets[0].write(Array("guest".utf8))
+        try sockets[1].write(Array("server".utf8))
         var bytes = [UInt8](repeating: 0, count: 16)
         #expect(try bytes.withUnsafeMutableBytes { try inner.1.read(into: $0) } == 5)
         #expect(try bytes.withUnsafeMutableBytes { try outer.1.read(into: $0) } == 6)
@@ -86,7 +108,6 @@ struct MessageTests {
         expectRefusal({ $0.placeholder = "short" }, "16 to 128")
         expectRefusal({ $0.placeholder = "with a space in the middle" }, "letters")
         expectRefusal({ $0.placeholder += secret.placeholder }, "part of another")
-        expectRefusal({ $0.length = 0 }, "1 to 16384")
         expectRefusal({ $0.hosts = [] }, "no host")
         expectRefusal({ $0.name = "" }, "name")
     }

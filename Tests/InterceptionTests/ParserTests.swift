@@ -2,6 +2,7 @@ import InterceptionProtocol
 import Testing
 
 @testable import Interception
+import TrafficInspection
 
 @Suite("Reading ClientHellos")
 struct ClientHelloTests {

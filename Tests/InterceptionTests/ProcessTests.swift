@@ -58,7 +58,7 @@ struct ProcessTests {
     {
         let configuration = InterceptionConfiguration(
             authorityDirectory: "\(directory.path)/ca", upstreamAuthorityFiles: [authority.certificate])
-        try socket.configure(configuration, values: UnsafeRawBufferPointer(start: nil, count: 0))
+        try socket.configure(configuration)
     }
 
     private func exitCode(_ pid: pid_t) throws -> Int32 {

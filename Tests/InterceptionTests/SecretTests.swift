@@ -191,12 +191,11 @@ struct SecretTests {
                 [try TestProgram.path("sandpiper-tls")], [(nothing, 0), (nothing, 1), (other, 3)], inNewSession: true))
         let directory = try TestDirectory()
         let secret = SecretDescription(
-            name: "BROKEN", placeholder: Self.placeholder, length: value.utf8.count,
+            name: "BROKEN", placeholder: Self.placeholder,
             hosts: [try #require(HostPattern("api.example.com"))])
-        try Array(value.utf8).withUnsafeBytes {
-            try socket.configure(
-                InterceptionConfiguration(authorityDirectory: "\(directory.path)/ca", secrets: [secret]), values: $0)
-        }
+        try socket.configure(
+            InterceptionConfiguration(authorityDirectory: "\(directory.path)/ca", secrets: [secret]),
+            values: SecretValues([value]).file)
         guard case .failed(let line) = try #require(try socket.nextEvent(waits: true)) else {
             Issue.record("it went on")
             return

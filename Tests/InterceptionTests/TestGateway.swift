@@ -40,12 +40,12 @@ final class TestGateway: Sendable {
             authorityDirectory: "\(directory.path)/ca", upstreamAuthorityFiles: [authority.certificate])
         configuration.secrets = [
             SecretDescription(
-                name: "TOKEN", placeholder: Self.placeholder, length: Self.value.utf8.count,
+                name: "TOKEN", placeholder: Self.placeholder,
                 hosts: [try #require(HostPattern("api.example.com"))], places: Set(SecretDescription.Place.allCases))
         ]
         change(&configuration)
-        let values = Array(String(repeating: Self.value, count: configuration.secrets.count).utf8)
-        try values.withUnsafeBytes { try socket.configure(configuration, values: $0) }
+        let values = try SecretValues(configuration.secrets.map { _ in Self.value })
+        try socket.configure(configuration, values: configuration.secrets.isEmpty ? nil : values.file)
         guard let first = try socket.nextEvent(waits: true), case .ready = first else {
             throw SystemError("configure sandpiper-tls", number: EINVAL)
         }
@@ -166,5 +166,13 @@ final class TestGateway: Sendable {
                 + arguments
                 + ["http://\(host)\(path)"]
         ).text
+    }
+}
+
+extension SecretValues {
+    /// These values.
+    init(_ values: [String]) throws {
+        try self.init()
+        for value in values { try Array(value.utf8).withUnsafeBytes { try append($0) } }
     }
 }

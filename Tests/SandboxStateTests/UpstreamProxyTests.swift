@@ -99,25 +99,25 @@ struct ProxyReferenceTests {
         let path = "/tmp/sandpiper-proxy-\(getpid())"
         defer { unlink(path) }
         let file = ProxyReference.file(path)
-        #expect(throws: StateError.self) { try file.resolved() }
+        #expect(throws: StateError.self) { try file.url() }
         try FileTree.writeAtomically(Array("\n http://ann:secret@proxy.example:1 \r\n".utf8), to: path)
-        #expect(try file.resolved() == UpstreamProxy("http://ann:secret@proxy.example:1"))
+        #expect(try file.url() == "http://ann:secret@proxy.example:1")
         for content in [
             "", " \n", "http://ann:secret@proxy.example", "a\u{0}secret", String(repeating: "secret", count: 9000),
         ] {
             try FileTree.writeAtomically(Array(content.utf8), to: path)
-            let error = #expect(throws: StateError.self) { try file.resolved() }
+            let error = #expect(throws: StateError.self) { try file.url() }
             let told = try #require(error?.description)
             #expect(told.contains(path) && !told.contains("secret"), "\(told)")
         }
         let name = "SANDPIPER_TEST_PROXY_\(getpid())"
         let variable = ProxyReference.variable(name)
-        #expect(throws: StateError.self) { try variable.resolved() }
+        #expect(throws: StateError.self) { try variable.url() }
         setenv(name, "socks5://ann:secret@localhost:1080", 1)
         defer { unsetenv(name) }
-        #expect(try variable.resolved().description == "socks5://localhost:1080")
+        #expect(try variable.url() == "socks5://ann:secret@localhost:1080")
         setenv(name, "socks5://ann:secret@", 1)
-        let error = #expect(throws: StateError.self) { try variable.resolved() }
+        let error = #expect(throws: StateError.self) { try variable.url() }
         #expect(error?.description.contains(name) == true && error?.description.contains("secret") == false)
     }
 }

@@ -1,3 +1,5 @@
+import TrafficInspection
+
 /// Looks for placeholders in bytes that come whole and in parts: what is found in the whole is found in the parts. Text in
 /// Base64 is what its bytes are written as.
 @c(LLVMFuzzerTestOneInput)

@@ -29,6 +29,9 @@ struct EventRecorder {
         tell(event)
     }
 
+    /// Counts events that others have left out.
+    mutating func leaveOut(_ count: Int) { leftOut += max(count, 0) }
+
     /// When it is to be told how much was left out; `nil` when nothing was.
     var deadline: UInt64? { leftOut == 0 ? nil : bucket.time(for: UInt64(Self.rate)) }
 

@@ -7,6 +7,12 @@ import SandboxState
 extension GatewayLoop {
     /// The guest has sent a datagram.
     func datagramReceived(_ datagram: Datagram) {
+        if datagram.to.port != NameService.port, let secret = interception?.secret(in: datagram.payload) {
+            record(
+                .deny, .egress, "udp", datagram.to, rule: "secret \(secret)",
+                name: judge.names(of: datagram.to.address).first, detail: InterceptionLink.misplaced)
+            return stack.refuse(datagram, .prohibited, at: time)
+        }
         if let (listener, client) = answers[datagram.to.port], guest.isGateway(datagram.to.address) {
             return listener.answer(client, datagram.payload, from: datagram.from.port, in: self)
         }
@@ -29,6 +35,9 @@ extension GatewayLoop {
         }
         let verdict = judge.egress(.udp, to: datagram.to)
         if case .deny(let rule) = verdict { return refuse(rule, .prohibited) }
+        if interception != nil, QUIC.isSpoken(datagram) {
+            return refuse("quic", .prohibited, "it cannot be intercepted; clients fall back to TCP")
+        }
         if proxy != nil, !judge.isHost(datagram.to.address) {
             return refuse("proxy", .prohibited, "the proxy carries TCP only")
         }
@@ -68,12 +77,15 @@ extension GatewayLoop {
             return record(.deny, .egress, "icmp", to, rule: kind == .broadcast ? "broadcast" : "multicast")
         }
         let key = EchoFlow.Key(guest: request.from, remote: request.to, identifier: request.identifier)
-        if let flow = echoes[key] { return flow.send(request, in: self) }
         func refuse(_ rule: String, _ detail: String? = nil) {
             record(
                 .deny, .egress, "icmp", to, rule: rule, name: judge.names(of: request.to).first, detail: detail)
             stack.refuse(request, .prohibited, at: time)
         }
+        if let secret = interception?.secret(in: request.payload) {
+            return refuse("secret \(secret)", InterceptionLink.misplaced)
+        }
+        if let flow = echoes[key] { return flow.send(request, in: self) }
         let verdict = judge.echo(to: request.to)
         if case .deny(let rule) = verdict { return refuse(rule) }
         if proxy != nil { return refuse("proxy", "the proxy carries TCP only") }

@@ -31,7 +31,7 @@ extension GatewayLoop {
             let socket = try InternetSocket(.stream, isV4: first.address.isV4)
             let flow = StreamFlow(
                 id, to: to, from: from, socket, names: names, rule: verdict.rule,
-                others: targets, check: HandshakeCheck(verdict))
+                others: targets, check: HandshakeCheck(verdict, intercepts: interception != nil))
             _ = try socket.connect(to: first)
             try flow.begin(in: self)
             streams[id] = flow

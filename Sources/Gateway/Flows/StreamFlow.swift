@@ -4,18 +4,21 @@ import NetworkAddress
 import NetworkPolicy
 import NetworkStack
 import SandboxState
+import TrafficInspection
 
 /// A TCP connection of the guest's, and the socket that carries it outside. Bytes go from one to the other as long as
 /// each takes them; what one does not take holds up the other.
 final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     /// How far it has come.
-    private enum Phase {
+    enum Phase {
         /// The socket is on its way to the other side.
         case connecting
         /// The stack is on its way to the guest.
         case greeting
         /// Both sides speak.
         case open
+        /// It is on its way to the interceptor.
+        case handing
         /// One side is gone.
         case over
     }
@@ -32,15 +35,15 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     /// The names under which the guest knows the address.
     let names: [DomainName]
     /// What the handshake said, where it was looked at.
-    private var claim: NetworkPolicy.Claim?
+    private(set) var claim: NetworkPolicy.Claim?
     /// The rule that let it pass.
     private(set) var rule: String
 
-    private var socket: InternetSocket
-    private var token: UInt64 = 0
-    private var phase: Phase
+    var socket: InternetSocket
+    var token: UInt64 = 0
+    var phase: Phase
     // Whether the socket may have something to read and may take something, until the kernel says that it does not.
-    private var (mayRead, mayWrite) = (false, false)
+    var (mayRead, mayWrite) = (false, false)
     /// Whether the outside, and the guest, have sent their last byte and it was passed on.
     private var (outsideEnded, guestEnded) = (false, false)
     private var guestFinished = false
@@ -48,6 +51,12 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     private var (bytesOut, bytesIn): (UInt64, UInt64) = (0, 0)
     /// Reads what the guest says before it goes on, where its names matter.
     private var check: HandshakeCheck?
+    /// Whether what decides has only so much time to come.
+    private var isPatient = false
+    /// Looks for placeholders of secrets in what leaves past the interceptor.
+    var scanner: StreamScanner?
+    /// What the interceptor is told.
+    var handover: HandshakeCheck.Handover?
     /// Other places outside where somebody may listen, likewise.
     private var otherTargets: [Endpoint]
     /// Other places in the guest where somebody may listen, when nobody does at the first.
@@ -92,6 +101,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     /// - Throws: `SystemError`.
     func begin(in loop: GatewayLoop) throws(SystemError) {
         socket.setNoDelay()
+        if let link = loop.interception, !link.scanner.isEmpty { scanner = StreamScanner(link.scanner) }
         token = try loop.wait(for: socket.number, self)
     }
 
@@ -138,11 +148,16 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         guard phase == .greeting else { return }
         phase = .open
         (mayRead, mayWrite) = (true, true)
-        if check != nil { loop.wait(until: loop.now + HandshakeCheck.patience, self) }
+        if let check, check.holdsServer || !check.intercepts { waitForWords(in: loop) }
         if loop.judge.policy.recordsAllowed {
             loop.record(.allow, direction, "tcp", remote, port: eventPort, rule: rule, name: names.first)
         }
         work(in: loop)
+    }
+
+    private func waitForWords(in loop: GatewayLoop) {
+        isPatient = true
+        loop.wait(until: loop.now + (check?.patience ?? 0), self)
     }
 
     /// What decides should have come by now.
@@ -209,10 +224,20 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
 
     private func sendFromStack(_ loop: GatewayLoop) -> Int {
         var failure: Int32 = 0
+        var secret: String?
         let count = loop.stack.read(connection, at: loop.time) { bytes in
+            secret = placeholder(in: bytes, loop)
+            if secret != nil { return 0 }
             let count = socket.send(bytes)
-            if count >= 0 { return count }
+            if count >= 0 {
+                _ = scanner?.feed(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                return count
+            }
             if errno == EAGAIN { mayWrite = false } else if errno != EINTR { failure = errno }
+            return 0
+        }
+        if let secret {
+            refuse(placeholderOf: secret, in: loop)
             return 0
         }
         if failure != 0 { outsideFailed(in: loop) }
@@ -232,10 +257,20 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
             }
             claim = check.claim ?? claim
             rule = check.rule ?? rule
+            if let handover = check.takeHandover() {
+                handOver(handover, in: loop)
+                return 0
+            }
+            if check.intercepts, check.isUndecided, !check.isEmpty, !isPatient { waitForWords(in: loop) }
         }
         if mayWrite, check.hasCleared {
+            if let secret = check.withCleared({ placeholder(in: $0, loop) }) {
+                refuse(placeholderOf: secret, in: loop)
+                return 0
+            }
             let count = check.withCleared { socket.send($0) }
             if count >= 0 {
+                check.withCleared { _ = scanner?.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
                 check.dropCleared(count)
                 bytesOut &+= UInt64(count)
                 moved += count
@@ -326,7 +361,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
 
     private func close(in loop: GatewayLoop) {
         guard phase != .over else { return }
-        let wasOpen = phase == .open
+        let wasOpen = phase == .open || phase == .handing
         phase = .over
         loop.forget(token)
         socket.close()
@@ -346,8 +381,9 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         case .allow: return
         case .deny(let why): rule = why
         case .inspect(let connection, let inspection):
-            // What it said, or has not said yet, is judged by the new policy.
-            if let check { return check.renew(connection, inspection) }
+            // What it said is judged by the new policy, and what it has yet to say will be.
+            check?.renew(connection, inspection)
+            if check?.isUndecided == true { return }
             let ruling = claim.map { loop.judge.claim($0, by: connection) } ?? inspection.otherwise
             guard ruling.action == .deny else { return }
             rule = ruling.told
@@ -359,5 +395,5 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     }
 
     /// What events call the port: of what comes in that of the guest.
-    private var eventPort: UInt16 { direction == .egress ? remote.port : guestPort }
+    var eventPort: UInt16 { direction == .egress ? remote.port : guestPort }
 }

@@ -1,3 +1,4 @@
+import InterceptionProtocol
 import NetworkAddress
 import NetworkPolicy
 import TrafficInspection
@@ -14,13 +15,15 @@ final class HandshakeCheck {
         case over
     }
 
+    /// The first byte of TLS (RFC 8446 section 5.1).
+    private static let handshakeRecord: UInt8 = 22
     /// Most bytes that are held back: the longest head, and what came with it.
     private static let most = 160 << 10
-    /// How long a client has for what decides, in nanoseconds.
-    static let patience: UInt64 = 10_000_000_000
+    /// How long a client has for what decides, in nanoseconds: where the server waits for it, and where its own words only.
+    private static let (patience, shortPatience): (UInt64, UInt64) = (10_000_000_000, 1_000_000_000)
 
-    private var connection: NetworkPolicy.Connection
-    private var inspection: NetworkPolicy.Inspection
+    /// What the policy is asked with; `nil` when it has agreed to whatever the client says.
+    private var judged: (connection: NetworkPolicy.Connection, inspection: NetworkPolicy.Inspection)?
     private var phase = Phase.unknown
     /// What has come from the client and not gone on.
     private var held: [UInt8] = []
@@ -31,15 +34,34 @@ final class HandshakeCheck {
     /// The rule that agreed to it.
     private(set) var rule: String?
 
-    /// A check of a connection on which the client's words decide; `nil` where they do not.
-    init?(_ verdict: Judge.Verdict) {
-        guard case .inspect(let connection, let inspection) = verdict else { return nil }
-        (self.connection, self.inspection) = (connection, inspection)
+    /// How an interceptor takes over.
+    struct Handover {
+        /// What the client speaks.
+        let scheme: ConnectionOrder.Scheme
+        /// The server's name in the ClientHello, as it came.
+        let serverName: String?
+        /// Whether the policy has agreed to this name, and might not to another.
+        let isBoundToName: Bool
+    }
+
+    /// Whether TLS and HTTP go on through an interceptor.
+    let intercepts: Bool
+    private var handover: Handover?
+
+    /// A check of a connection on which the client's words decide, or tell whether an interceptor takes it over; `nil` where
+    /// they do not matter.
+    init?(_ verdict: Judge.Verdict, intercepts: Bool) {
+        self.intercepts = intercepts
+        switch verdict {
+        case .inspect(let connection, let inspection): judged = (connection, inspection)
+        case .allow where intercepts: judged = nil
+        default: return nil
+        }
     }
 
     /// Puts another policy's view in force.
     func renew(_ connection: NetworkPolicy.Connection, _ inspection: NetworkPolicy.Inspection) {
-        (self.connection, self.inspection) = (connection, inspection)
+        judged = (connection, inspection)
     }
 
     // MARK: What the client says
@@ -53,7 +75,9 @@ final class HandshakeCheck {
     /// Whether it has not been decided what the client means.
     var isUndecided: Bool { claim == nil && !isOver }
     /// Whether the server is not to be heard before the client has said whom it means.
-    var holdsServer: Bool { isUndecided && inspection.otherwise.action == .deny }
+    var holdsServer: Bool { isUndecided && judged?.inspection.otherwise.action == .deny }
+    /// How long the client has for what decides, in nanoseconds.
+    var patience: UInt64 { holdsServer || !intercepts ? Self.patience : Self.shortPatience }
     /// Whether something may go on.
     var hasCleared: Bool { cleared > 0 }
 
@@ -68,7 +92,7 @@ final class HandshakeCheck {
     }
 
     /// What may go on.
-    func withCleared(_ body: (UnsafeRawBufferPointer) -> Int) -> Int {
+    func withCleared<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         held.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<cleared])) }
     }
 
@@ -88,7 +112,13 @@ final class HandshakeCheck {
                 guard let first = FirstBytes.classify(held.span.extracting(cleared...)) else { return nil }
                 switch first {
                 case .tls: phase = .tls(TLSClientTracker())
-                case .http where inspection.readsHTTP: phase = .http(HTTPRequestTracker())
+                case .http:
+                    if intercepts { handover = Handover(scheme: .http, serverName: nil, isBoundToName: false) }
+                    if judged?.inspection.readsHTTP == true {
+                        phase = .http(HTTPRequestTracker())
+                    } else if let refusal = decide(.other, by: judge) {
+                        return refusal
+                    }
                 default: if let refusal = decide(.other, by: judge) { return refusal }
                 }
             case .tls(var tracker):
@@ -98,6 +128,15 @@ final class HandshakeCheck {
                 case .pass(let count): cleared += count
                 case .hello(let hello, let length):
                     if let refusal = decide(.tls(hello.serverName), by: judge) { return refusal }
+                    if intercepts {
+                        handover = Handover(
+                            scheme: .tls, serverName: hello.serverNameBytes.map { String(decoding: $0, as: UTF8.self) },
+                            isBoundToName: judged != nil)
+                        // What follows is between the client and the interceptor.
+                        phase = .over
+                        cleared = held.count
+                        return nil
+                    }
                     cleared += length
                 case .needMore: return isFull
                 case .opaque: phase = .over
@@ -131,18 +170,31 @@ final class HandshakeCheck {
 
     private func decide(_ claim: NetworkPolicy.Claim, by judge: Judge) -> HandshakeRefusal? {
         self.claim = claim
-        let ruling = judge.claim(claim, by: connection)
-        guard ruling.action == .allow else { return HandshakeRefusal(ruling, claim) }
-        rule = ruling.told
+        if let judged {
+            let ruling = judge.claim(claim, by: judged.connection)
+            guard ruling.action == .allow else { return HandshakeRefusal(ruling, claim) }
+            rule = ruling.told
+        }
         if claim == .other { phase = .over }
         return nil
+    }
+
+    /// How an interceptor takes the connection over, once when that is known.
+    func takeHandover() -> Handover? {
+        defer { handover = nil }
+        return claim == nil ? nil : handover
     }
 
     /// The client says nothing more, or has not said enough in time.
     /// - Returns: why that does not do; `nil` when it does.
     func end(by judge: Judge) -> HandshakeRefusal? {
         switch phase {
-        case .unknown: return decide(.other, by: judge)
+        case .unknown:
+            // TLS that comes byte by byte would pass unseen.
+            if intercepts, held.first == Self.handshakeRecord {
+                return HandshakeRefusal(malformed: "an incomplete ClientHello", isHTTP: false)
+            }
+            return decide(.other, by: judge)
         case .tls where claim == nil: return HandshakeRefusal(malformed: "an incomplete ClientHello", isHTTP: false)
         case .http where cleared < held.count:
             return HandshakeRefusal(malformed: "an incomplete request", isHTTP: claim == nil)
@@ -162,8 +214,8 @@ final class HandshakeCheck {
             phase = .over
             tracker.observe(server: bytes.bindMemory(to: UInt8.self).span)
             phase = .http(tracker)
-        // A server that speaks first is one whose protocol names no server.
-        case .unknown where held.isEmpty && inspection.otherwise.action == .allow:
+        // A server that speaks first is one whose protocol names no server. What is to be intercepted is looked at still.
+        case .unknown where held.isEmpty && !intercepts && !holdsServer:
             claim = .other
             phase = .over
         default: break

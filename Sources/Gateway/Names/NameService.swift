@@ -66,6 +66,10 @@ final class NameService {
             loop.recordName(nil, rule: "name", detail: "'\(question.name)' is no name of a host")
             return refuse(.refused)
         }
+        if let secret = loop.interception?.secret(in: name) {
+            loop.recordName(name, rule: "secret \(secret)", detail: InterceptionLink.misplaced)
+            return refuse(.refused)
+        }
         if [.any, .axfr, .ixfr].contains(question.type) { return refuse(.notImplemented) }
         if name.text == "localhost" || name.text.hasSuffix(".localhost") {
             return answerSelf(
@@ -144,14 +148,16 @@ final class NameService {
         if hadAddresses, !chain.answers.contains(where: { $0.address != nil }) {
             return answer(asker.query.answer(.refused), asker, in: loop)
         }
-        if policy.usesNames { chain = chain.withoutServiceHints() }
+        // Encrypted, the name of the server would be hidden from the interceptor too.
+        let seesNames = policy.usesNames || loop.interception != nil
+        if seesNames { chain = chain.withoutServiceHints() }
         let life = chain.answers.map(\.ttl).min() ?? 0
         for record in chain.answers {
             if let address = record.address { bind(name, address, life: life, in: loop) }
         }
         var message = asker.query.answer(found.flags.code, chain.answers)
         message.authorities = chain.authorities
-        message.flags.isAuthentic = found.flags.isAuthentic && !policy.usesNames
+        message.flags.isAuthentic = found.flags.isAuthentic && !seesNames
         answer(message, asker, in: loop)
     }
 

@@ -101,6 +101,10 @@ final class PrivateNetworks: TimeHandler {
             return record("forged source", "from \(packet.source), which is not the sandbox's in network \(table.name)")
         }
         guard !table.subnet.isForAll(packet.destination) else { return record("broadcast") }
+        if let secret = loop.interception?.secret(in: bytes) {
+            record("secret \(secret)", InterceptionLink.misplaced)
+            return refuse(packet.isSegment ? .reset : .prohibited)
+        }
         switch flows.note(packet, fromGuest: true, at: loop.now) {
         case .known(let member):
             if !send(bytes, to: member, in: loop) { refuse(.hostUnreachable) }

@@ -141,7 +141,7 @@ final class ProxyStream: StreamHandler, DescriptorHandler, TimeHandler {
     private func handOver(_ socket: InternetSocket, in loop: GatewayLoop) {
         let flow = StreamFlow(
             connection, to: remote, from: guest, socket, names: names, rule: verdict.rule, others: [],
-            check: HandshakeCheck(verdict))
+            check: HandshakeCheck(verdict, intercepts: loop.interception != nil))
         loop.release(token, socket.number)
         self.socket = nil
         phase = .over

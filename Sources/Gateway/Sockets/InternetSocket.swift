@@ -5,7 +5,7 @@ import NetworkAddress
 
 /// A socket of the host's that does not block, for TCP, UDP or ICMP echo.
 struct InternetSocket {
-    private var descriptor: Descriptor?
+    private(set) var descriptor: Descriptor?
     /// Its number, for calls; -1 when it is closed.
     var number: Int32 { descriptor?.rawValue ?? -1 }
 
@@ -24,7 +24,8 @@ struct InternetSocket {
         descriptor = Descriptor(owning: number)
     }
 
-    private init(_ descriptor: Descriptor) { self.descriptor = descriptor }
+    /// Takes over a connected socket that does not block.
+    init(_ descriptor: Descriptor) { self.descriptor = descriptor }
 
     /// Closes it.
     mutating func close() { descriptor = nil }

@@ -1,4 +1,5 @@
 import NIOCore
+import TrafficInspection
 
 /// Lets bytes pass as they are. Those to the server are searched for placeholders, unless they are somebody else's secret
 /// already.

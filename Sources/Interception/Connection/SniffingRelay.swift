@@ -1,4 +1,5 @@
 import NIOCore
+import TrafficInspection
 
 /// Waits for the first line of a guest that did not say in its handshake what it will speak, and lets what the server says
 /// meanwhile pass: in many protocols the server speaks first.

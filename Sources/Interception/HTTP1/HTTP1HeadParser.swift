@@ -1,3 +1,5 @@
+import TrafficInspection
+
 /// Why bytes are no message of HTTP/1.
 enum HTTP1Error: Error, Equatable, CustomStringConvertible {
     case startLine

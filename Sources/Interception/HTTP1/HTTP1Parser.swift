@@ -1,3 +1,5 @@
+import TrafficInspection
+
 /// Reads the messages that come in one direction of a connection of HTTP/1, one after the other. It keeps no bytes: it is
 /// shown all that are there and says how many it is done with.
 struct HTTP1Parser {

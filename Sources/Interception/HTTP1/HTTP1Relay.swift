@@ -1,5 +1,6 @@
 import InterceptionProtocol
 import NIOCore
+import TrafficInspection
 
 /// Carries the messages of HTTP/1 between a guest and a server, one request after the other: the next is read when the
 /// response to the one before is complete. Bodies pass while they come.

@@ -2,6 +2,7 @@ import InterceptionProtocol
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
+import TrafficInspection
 
 /// Carries one request of HTTP/2 and its response.
 ///

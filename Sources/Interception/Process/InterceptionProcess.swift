@@ -33,18 +33,18 @@ public enum InterceptionProcess {
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: InterceptionMessage.longestOrder, alignment: 16)
         defer { buffer.deallocate() }
-        guard let interceptor = try socket.nextOrder(using: buffer, { try configure(socket, $0, $2) }) else { return }
-        func accept(_ order: InterceptionOrder, _ sockets: [Descriptor], _: UnsafeMutableRawBufferPointer) throws {
+        guard let (first, passed) = try socket.nextOrder(using: buffer) else { return }
+        let interceptor = try configure(socket, first, values: passed.first)
+        while let (order, sockets) = try socket.nextOrder(using: buffer) {
             guard case .connection(let order) = order, sockets.count == 2 else {
                 throw InterceptionError.unreadable("order for a connection")
             }
             interceptor.accept(order, guest: sockets[0], server: sockets[1])
         }
-        while try socket.nextOrder(using: buffer, accept) != nil {}
     }
 
     private static func configure(
-        _ socket: InterceptionSocket, _ order: InterceptionOrder, _ values: UnsafeMutableRawBufferPointer
+        _ socket: InterceptionSocket, _ order: InterceptionOrder, values: Descriptor?
     ) throws -> Interceptor {
         guard case .configure(let configuration) = order else {
             throw InterceptionError.unreadable("order that configures")

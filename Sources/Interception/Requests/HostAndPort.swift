@@ -1,4 +1,5 @@
 import InterceptionProtocol
+import TrafficInspection
 
 /// An authority without user information: `api.example.com`, `api.example.com:8443`, `[2001:db8::1]:443`.
 struct HostAndPort: Equatable, CustomStringConvertible {

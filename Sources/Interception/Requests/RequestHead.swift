@@ -1,3 +1,5 @@
+import TrafficInspection
+
 /// What a request of either version of HTTP says before its body.
 struct RequestHead: Equatable {
     var method: [UInt8]

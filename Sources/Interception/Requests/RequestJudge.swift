@@ -1,6 +1,7 @@
 import ForeignText
 import InterceptionProtocol
 import NetworkAddress
+import TrafficInspection
 
 /// Decides about the requests of one connection: whether the host that they name may be named, and which secrets go along.
 struct RequestJudge {

@@ -1,5 +1,6 @@
 import InterceptionProtocol
 import LinuxSystem
+import TrafficInspection
 
 /// The secrets of one sandbox. Their values lie in locked memory and are lent to whoever writes a request.
 final class SecretStore: Sendable {
@@ -16,26 +17,22 @@ final class SecretStore: Sendable {
     let descriptions: [SecretDescription]
     /// Finds their placeholders.
     let scanner: PlaceholderScanner
-    private let values: LockedBytes
-    private let ranges: [Range<Int>]
+    private let values: ReceivedSecrets
 
-    /// Takes the values out of `values`, one after the other, which holds zeros afterwards.
+    /// Takes the values out of a file, which holds nothing afterwards.
     /// - Throws: `InterceptionError` naming a secret whose value cannot be sent where it shall, `SystemError` when memory
     ///   cannot be locked.
-    init(_ descriptions: [SecretDescription], values: UnsafeMutableRawBufferPointer) throws {
+    init(_ descriptions: [SecretDescription], values file: Descriptor?) throws {
         self.descriptions = descriptions
         scanner = PlaceholderScanner(descriptions.map { Array($0.placeholder.utf8) })
-        var ranges: [Range<Int>] = []
-        var end = 0
-        for description in descriptions {
-            ranges.append(end..<(end + description.length))
-            end += description.length
-            guard end <= values.count else { throw InterceptionError.unreadable("order") }
-            let value = UnsafeRawBufferPointer(rebasing: values[(end - description.length)..<end])
-            try Self.check(description, value)
+        values =
+            if let file { try ReceivedSecrets(takenFrom: file, count: descriptions.count) } else {
+                try ReceivedSecrets()
+            }
+        guard file != nil || descriptions.isEmpty else { throw InterceptionError.wrongDescriptors(0) }
+        for (index, description) in descriptions.enumerated() {
+            try values.withValue(index) { try Self.check(description, $0) }
         }
-        self.ranges = ranges
-        self.values = try LockedBytes(moving: values)
     }
 
     private static func check(_ secret: SecretDescription, _ value: UnsafeRawBufferPointer) throws(InterceptionError) {
@@ -63,21 +60,21 @@ final class SecretStore: Sendable {
     /// The text with each placeholder that `hits` names replaced.
     func replacing(_ hits: [PlaceholderScanner.Hit], in text: [UInt8], _ escaping: Escaping) -> [UInt8] {
         guard !hits.isEmpty else { return text }
-        let growth = hits.reduce(0) { $0 + ranges[$1.index].count * (escaping == .none ? 1 : 6) }
+        let growth = hits.reduce(0) { $0 + values.length($1.index) * (escaping == .none ? 1 : 6) }
         var result: [UInt8] = []
         // Grown once: an array that moves leaves a copy behind.
         result.reserveCapacity(text.count + growth)
         var position = 0
         for hit in hits where hit.start >= position {
             result += text[position..<hit.start]
-            values.withBytes { Self.append($0[ranges[hit.index]], escaping, to: &result) }
+            values.withValue(hit.index) { Self.append($0, escaping, to: &result) }
             position = hit.start + scanner.placeholders[hit.index].count
         }
         result += text[position...]
         return result
     }
 
-    private static func append(_ value: Slice<UnsafeRawBufferPointer>, _ escaping: Escaping, to result: inout [UInt8]) {
+    private static func append(_ value: UnsafeRawBufferPointer, _ escaping: Escaping, to result: inout [UInt8]) {
         let digits = Array("0123456789ABCDEF".utf8)
         switch escaping {
         case .none: result.append(contentsOf: value)

@@ -35,9 +35,13 @@ extension Sandbox {
         /// The names of the private networks that it joins; see ``PrivateNetwork``.
         public var networks: [String] = []
         /// Through which proxy all its TCP connections go: `http://HOST:PORT` or `socks5://HOST:PORT`; or `@FILE`, or the name
-        /// of an environment variable of this program, that has this when the sandbox is started, perhaps with
-        /// `USER:PASSWORD@` before the host. Datagrams and pings go nowhere then.
+        /// of an environment variable of whoever starts the sandbox, that has this, perhaps with `USER:PASSWORD@` before the
+        /// host. Datagrams and pings go nowhere then.
         public var proxy: String?
+
+        /// How its TLS connections are opened on the host, and which secrets are put into its requests there; `nil` when they
+        /// are not.
+        public var interception: Interception?
 
         /// A network with a policy: the public internet, if no other is given.
         public init(_ policy: NetworkPolicy = .public) { self.policy = policy }
@@ -60,8 +64,11 @@ extension Sandbox {
                 throw SandpiperError.invalidArgument("a private network is given twice")
             }
             settings.networks = networks
+            settings.interception = try interception?.settings()
+            guard settings.interception == nil || !policy.isClosed else {
+                throw SandpiperError.invalidArgument("without a network there is nothing to intercept")
+            }
             settings.proxy = try proxy.map { try ProxyReference($0) }
-            _ = try settings.proxy?.resolved()
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")
             }

@@ -26,6 +26,8 @@ public struct MachineConfiguration: Equatable, Sendable {
     public var environment: [String]
     /// Limits on what all processes together may use.
     public var limits: Limits
+    /// What its programs are to trust beside what the image has them trust; `nil` for nothing.
+    public var trust: Trust?
 
     /// A file system to mount inside the sandbox.
     public struct Mount: Equatable, Sendable {
@@ -68,11 +70,42 @@ public struct MachineConfiguration: Equatable, Sendable {
         }
     }
 
+    /// A certificate authority that programs are to trust. Paths are absolute, and resolved in the sandbox.
+    public struct Trust: Equatable, Sendable {
+        /// Its certificate (PEM).
+        public var certificate: String
+        /// Where the certificate alone is written.
+        public var certificatePath: String
+        /// Where a bundle is written that is the sandbox's own, or else ``fallbackBundle``, with the certificate at its end.
+        public var bundlePath: String
+        /// The bundles that programs read, in order: the certificate is added to each that is there, and the first is the
+        /// sandbox's own.
+        public var bundles: [String]
+        /// Directories from which bundles are made anew: the certificate is written to each that is there.
+        public var sourceDirectories: [String]
+        /// Certificates (PEM) for a sandbox without a bundle.
+        public var fallbackBundle: String
+
+        /// Makes what is to be trusted.
+        public init(
+            certificate: String, certificatePath: String, bundlePath: String, bundles: [String],
+            sourceDirectories: [String], fallbackBundle: String = ""
+        ) {
+            self.certificate = certificate
+            self.certificatePath = certificatePath
+            self.bundlePath = bundlePath
+            self.bundles = bundles
+            self.sourceDirectories = sourceDirectories
+            self.fallbackBundle = fallbackBundle
+        }
+    }
+
     /// Makes a configuration.
     public init(
         entropy: [UInt8], wallClock: UInt64, hostName: String, machineID: String, mac: [UInt8],
         addresses: [String] = [], imageDisk: String = "image", upperDisk: String = "upper",
-        upperIsFresh: Bool = false, mounts: [Mount] = [], environment: [String] = [], limits: Limits = Limits()
+        upperIsFresh: Bool = false, mounts: [Mount] = [], environment: [String] = [], limits: Limits = Limits(),
+        trust: Trust? = nil
     ) {
         self.entropy = entropy
         self.wallClock = wallClock
@@ -86,6 +119,7 @@ public struct MachineConfiguration: Equatable, Sendable {
         self.mounts = mounts
         self.environment = environment
         self.limits = limits
+        self.trust = trust
     }
 
     init(decoding payload: [UInt8]) throws(ProtocolError) {
@@ -108,6 +142,7 @@ public struct MachineConfiguration: Equatable, Sendable {
         }
         environment = try reader.list { reader throws(ProtocolError) in try reader.string() }
         limits = Limits(processes: try reader.unsigned32(), openFiles: try reader.unsigned32())
+        if try reader.boolean() { trust = try Trust(&reader) }
         try reader.finish()
     }
 
@@ -131,5 +166,27 @@ public struct MachineConfiguration: Equatable, Sendable {
         writer.list(environment) { writer, variable in writer.string(variable) }
         writer.unsigned32(limits.processes)
         writer.unsigned32(limits.openFiles)
+        writer.boolean(trust != nil)
+        trust?.encode(into: &writer)
+    }
+}
+
+extension MachineConfiguration.Trust {
+    fileprivate init(_ reader: inout ByteReader) throws(ProtocolError) {
+        certificate = try reader.string()
+        certificatePath = try reader.string()
+        bundlePath = try reader.string()
+        bundles = try reader.list { reader throws(ProtocolError) in try reader.string() }
+        sourceDirectories = try reader.list { reader throws(ProtocolError) in try reader.string() }
+        fallbackBundle = try reader.string()
+    }
+
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.string(certificate)
+        writer.string(certificatePath)
+        writer.string(bundlePath)
+        writer.list(bundles) { writer, path in writer.string(path) }
+        writer.list(sourceDirectories) { writer, path in writer.string(path) }
+        writer.string(fallbackBundle)
     }
 }

@@ -183,7 +183,7 @@ public struct FrameDecoder: Sendable {
 /// The version both sides must agree on; the agent sends it in ``GuestMessage/ready(_:)``.
 public enum ProtocolVersion {
     /// The version this code speaks.
-    public static let current: UInt32 = 5
+    public static let current: UInt32 = 6
 }
 
 /// Flow control: a sender may have this many unacknowledged bytes under way on each channel of a stream.

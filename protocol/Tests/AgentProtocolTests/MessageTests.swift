@@ -7,7 +7,10 @@ struct MessageTests {
         entropy: Array(0..<64), wallClock: 1_764_000_000_123_456_789, hostName: "box", machineID: "0123456789abcdef",
         mac: [2, 0, 0, 0, 0, 1], addresses: ["192.0.2.7/24", "2001:db8::7/64"], imageDisk: "i", upperDisk: "u",
         mounts: [.init(type: "tmpfs", source: "tmpfs", target: "/mnt", options: "size=1m", readOnly: true)],
-        environment: ["A=1", "B=ü"], limits: .init(processes: 7, openFiles: 9))
+        environment: ["A=1", "B=ü"], limits: .init(processes: 7, openFiles: 9),
+        trust: .init(
+            certificate: "-----BEGIN", certificatePath: "/etc/x/ca.pem", bundlePath: "/etc/x/b.pem",
+            bundles: ["/etc/ssl/cert.pem", "/b"], sourceDirectories: ["/usr/local/share"], fallbackBundle: "f"))
     static let confirmation = AgentProtocol.Confirmation(
         hostName: "box", machineID: "0123456789abcdef", bootID: "01234567-89ab-cdef-0123-456789abcdef",
         mac: [2, 0, 0, 0, 0, 1], wallClock: 1_764_000_000_223_456_789,

@@ -139,6 +139,8 @@ public final class Agent {
             // What is mounted over its files is not the machine's own, and may be served by this process.
             let own = try root.withoutMounts()
             let identity = try Identity(thawing, machine, in: own)
+            // The authority may have been renewed since, or be another home's.
+            if let trust = thawing.configuration.trust { try TrustStore(trust: trust, root: own).install() }
             if thawing.isElsewhere { try Identity.resetConnections() }
             port.speak(.thawed(try identity.confirmation(own)))
         } catch {

@@ -25,6 +25,7 @@ struct MachineSetup {
             "/sys/fs/cgroup/sandbox/pids.max", to: limits.processes > 0 ? "\(limits.processes)" : "max")
         if limits.openFiles > 1_048_576 { try KernelFile.set("/proc/sys/fs/nr_open", to: "\(limits.openFiles)") }
         for mount in configuration.mounts { try MachineSetup.mount(mount, in: rootFileSystem) }
+        if let trust = configuration.trust { try TrustStore(trust: trust, root: root).install() }
 
         let files = UInt64(limits.openFiles)
         surroundings = ProcessTable.Surroundings(

@@ -94,40 +94,53 @@ struct RootDirectory {
     }
 
     /// Writes a file in a directory, in the place of whatever is there under its name.
-    func replaceFile(_ name: String, in directory: Descriptor, with text: String) throws(AgentError) {
+    /// - Parameter path: where the directory is, for errors.
+    func replaceFile(
+        _ name: String, in directory: Descriptor, at path: String = "/etc", with text: String
+    ) throws(AgentError) {
+        try replaceFile(name, in: directory, at: path, with: Array(text.utf8))
+    }
+
+    /// Writes a file in a directory, in the place of whatever is there under its name.
+    func replaceFile(
+        _ name: String, in directory: Descriptor, at path: String, with bytes: [UInt8]
+    ) throws(AgentError) {
         let temporary = ".\(name).sandpiper"
+        let whole = "\(path)/\(name)"
         // Whatever has this name in the image has it to be in the way.
         unlinkat(directory.number, temporary, 0)
         let file = Descriptor(
-            try AgentError.check("make /etc/\(name)") {
+            try AgentError.check("make \(whole)") {
                 openat(directory.number, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
             })
-        try AgentError.check("set the mode of /etc/\(name)") { fchmod(file.number, 0o644) }
-        try file.writeAll(Array(text.utf8), to: "/etc/\(name)")
+        try AgentError.check("set the mode of \(whole)") { fchmod(file.number, 0o644) }
+        try file.writeAll(bytes, to: whole)
         if renameat(directory.number, temporary, directory.number, name) < 0 {
             if errno == EBUSY {
                 unlinkat(directory.number, temporary, 0)
-                return try rewriteFile(name, in: directory, with: text)
+                return try rewriteFile(name, in: directory, whole, with: bytes)
             }
             // A directory gives way when it is empty.
             unlinkat(directory.number, name, AT_REMOVEDIR)
-            try AgentError.check("put /etc/\(name) in its place") {
+            try AgentError.check("put \(whole) in its place") {
                 renameat(directory.number, temporary, directory.number, name)
             }
         }
     }
 
     /// Writes a file that something is mounted on, which nothing can be put in the place of.
-    private func rewriteFile(_ name: String, in directory: Descriptor, with text: String) throws(AgentError) {
+    private func rewriteFile(
+        _ name: String, in directory: Descriptor, _ path: String, with bytes: [UInt8]
+    ) throws(AgentError) {
         let file = Descriptor(
-            try AgentError.check("open /etc/\(name)") {
+            try AgentError.check("open \(path)") {
                 openat(directory.number, name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
             })
         var status = stat()
         guard fstat(file.number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw .refused("/etc/\(name) is no regular file")
+            throw .refused("\(path) is no regular file")
         }
-        try AgentError.check("empty /etc/\(name)") { ftruncate(file.number, 0) }
-        try file.writeAll(Array(text.utf8), to: "/etc/\(name)")
+        try AgentError.check("empty \(path)") { ftruncate(file.number, 0) }
+        try file.writeAll(bytes, to: path)
     }
 }

@@ -118,3 +118,7 @@ int agent_device_of(const char *path, uint32_t *major, uint32_t *minor) {
 int agent_leave_mounts(void) { return unshare(CLONE_NEWNS | CLONE_NEWUTS); }
 
 int agent_restart(void) { return reboot(RB_AUTOBOOT); }
+
+int agent_has_bytes(const void *bytes, size_t count, const void *part, size_t part_count) {
+    return memmem(bytes, count, part, part_count) != NULL;
+}

@@ -93,4 +93,7 @@ int agent_leave_mounts(void);
 /// Restarts the machine at once. Returns only on failure.
 int agent_restart(void);
 
+/// Whether `part` is somewhere in `bytes`.
+int agent_has_bytes(const void *bytes, size_t count, const void *part, size_t part_count);
+
 #endif

@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 
 /// Looking for bytes in bytes, as fast as the C library does.
-enum ByteSearch {
+public enum ByteSearch {
     /// Where `byte` first is, from `start` on.
-    static func first(_ byte: UInt8, in bytes: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
+    public static func first(_ byte: UInt8, in bytes: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
         guard start < bytes.count, let base = bytes.baseAddress, start >= 0,
             let found = memchr(base + start, Int32(byte), bytes.count - start)
         else { return nil }
@@ -12,7 +12,7 @@ enum ByteSearch {
     }
 
     /// Where `pattern` first is, from `start` on.
-    static func first(_ pattern: [UInt8], in bytes: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
+    public static func first(_ pattern: [UInt8], in bytes: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
         guard start >= 0, start < bytes.count, let base = bytes.baseAddress, !pattern.isEmpty,
             let found = linux_find_bytes(base + start, bytes.count - start, pattern, pattern.count)
         else { return nil }

@@ -1,23 +1,23 @@
 /// Finds placeholders in bytes: as they are, percent-encoded in whole or part, and where said in Base64.
-struct PlaceholderScanner: Sendable {
+public struct PlaceholderScanner: Sendable {
     /// A placeholder in some bytes.
-    struct Hit: Equatable {
+    public struct Hit: Equatable, Sendable {
         /// Which one.
-        let index: Int
+        public let index: Int
         /// Where it begins.
-        let start: Int
+        public let start: Int
     }
 
     /// All placeholders, in the order of their secrets.
-    let placeholders: [[UInt8]]
+    public let placeholders: [[UInt8]]
     /// The length of the longest.
-    let longest: Int
+    public let longest: Int
     /// What all begin with: looking for it alone finds every placeholder in one pass.
     private let shared: [UInt8]
     private let lowercased: [[UInt8]]
 
     /// Finds these.
-    init(_ placeholders: [[UInt8]]) {
+    public init(_ placeholders: [[UInt8]]) {
         self.placeholders = placeholders
         longest = placeholders.map(\.count).max() ?? 0
         lowercased = placeholders.map { $0.map(ASCII.lowercased) }
@@ -29,10 +29,10 @@ struct PlaceholderScanner: Sendable {
     }
 
     /// Whether there is nothing to find.
-    var isEmpty: Bool { placeholders.isEmpty }
+    public var isEmpty: Bool { placeholders.isEmpty }
 
     /// All that are there as they are, by their place.
-    func hits(in bytes: UnsafeRawBufferPointer) -> [Hit] {
+    public func hits(in bytes: UnsafeRawBufferPointer) -> [Hit] {
         guard bytes.count >= 16, !isEmpty else { return [] }
         var hits: [Hit] = []
         guard shared.count < 4 else {
@@ -57,20 +57,20 @@ struct PlaceholderScanner: Sendable {
     }
 
     /// All that are there as they are.
-    func hits(in bytes: [UInt8]) -> [Hit] { bytes.withUnsafeBytes { hits(in: $0) } }
+    public func hits(in bytes: [UInt8]) -> [Hit] { bytes.withUnsafeBytes { hits(in: $0) } }
 
     /// Which ones are there, as they are or percent-encoded.
-    func found(in bytes: UnsafeRawBufferPointer) -> Set<Int> {
+    public func found(in bytes: UnsafeRawBufferPointer) -> Set<Int> {
         var found = Set(hits(in: bytes).map(\.index))
         if let decoded = Self.percentDecoded(bytes) { found.formUnion(hits(in: decoded).map(\.index)) }
         return found
     }
 
     /// Which ones are there, as they are or percent-encoded.
-    func found(in bytes: [UInt8]) -> Set<Int> { bytes.withUnsafeBytes { found(in: $0) } }
+    public func found(in bytes: [UInt8]) -> Set<Int> { bytes.withUnsafeBytes { found(in: $0) } }
 
     /// Which ones are there when upper and lower case are the same, as in names of hosts and of header fields.
-    func foundIgnoringCase(in bytes: [UInt8]) -> Set<Int> {
+    public func foundIgnoringCase(in bytes: [UInt8]) -> Set<Int> {
         guard bytes.count >= 16 else { return [] }
         let text = (bytes.withUnsafeBytes { Self.percentDecoded($0) } ?? bytes).map(ASCII.lowercased)
         return text.withUnsafeBytes { text in
@@ -112,16 +112,16 @@ struct PlaceholderScanner: Sendable {
 }
 
 /// Looks for placeholders in bytes that come in parts, also where one is split between parts.
-struct StreamScanner {
+public struct StreamScanner: Sendable {
     private let scanner: PlaceholderScanner
     /// The end of what was seen, shorter than a placeholder of which every byte is encoded.
     private var tail: [UInt8] = []
 
     /// Looks for these.
-    init(_ scanner: PlaceholderScanner) { self.scanner = scanner }
+    public init(_ scanner: PlaceholderScanner) { self.scanner = scanner }
 
     /// Which ones end in this part.
-    mutating func feed(_ bytes: UnsafeRawBufferPointer) -> Set<Int> {
+    public mutating func feed(_ bytes: UnsafeRawBufferPointer) -> Set<Int> {
         guard !scanner.isEmpty, !bytes.isEmpty else { return [] }
         let reach = scanner.longest * 3 - 1
         var found: Set<Int> = []

@@ -1,1 +1,0 @@
-../../../Sources/Interception/Secrets/PlaceholderScanner.swift
