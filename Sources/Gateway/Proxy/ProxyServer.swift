@@ -57,7 +57,8 @@ final class ProxyServer {
             (found, life) = (local, Self.lifeOfFile)
             return settle(in: loop)
         }
-        let servers = resolver.servers().isEmpty ? given ?? [] : resolver.servers()
+        var servers = resolver.servers()
+        if servers.isEmpty { servers = given ?? [] }
         guard !servers.isEmpty else { return settle(in: loop) }
         for type in [DNSType.a, .aaaa] {
             let query = DNSMessage(id: 0, question: DNSQuestion(DNSName(name), type))
