@@ -228,7 +228,8 @@ let package = Package(
             name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack", "stack-peer"],
             swiftSettings: strict),
         .testTarget(
-            name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
+            name: "GatewayTests",
+            dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "NetworkPolicy", "SandboxState"],
             swiftSettings: strict),
         .testTarget(
             name: "PolicyFileTests",
