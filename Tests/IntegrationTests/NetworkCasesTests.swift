@@ -6,7 +6,8 @@ import Testing
     /// The tables of policies, each with a sandbox and a lab of its own.
     static let policies = [
         "addresses", "all", "changes", "denials", "dns", "dns_server", "events", "host", "ingress", "limits", "lives",
-        "names", "no_ping", "none", "options", "packets", "ports", "private", "public", "published", "rebinding",
+        "names", "no_ping", "none", "options", "packets", "ports", "private", "proxy", "public", "published",
+        "rebinding",
     ]
 
     /// Those of interception and secrets: a guest that is emulated has much to do for each handshake.

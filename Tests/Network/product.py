@@ -16,13 +16,14 @@ class Product:
     """Our commands, run on the lab's host.
 
     `executables` is a folder, `home` that of the sandboxes, `host` the words before a command that make it run on the
-    host, `variables` what is in its environment besides (and may change), `image` the image that sandboxes are made from.
+    host, `image` the image that sandboxes are made from, `environment` what the commands find in theirs besides; it may
+    change.
     """
 
-    def __init__(self, executables, home, host, folder, variables=None, image="network"):
+    def __init__(self, executables, home, host, folder, image="network", environment=None):
         self.home, self._host, self._folder, self._image = home, list(host), folder, image
         self._program = os.path.join(executables, "sandpiper")
-        self._variables = variables if variables is not None else {}
+        self._variables = environment if environment is not None else {}
         self._files = 0
 
     @property

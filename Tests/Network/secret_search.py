@@ -266,7 +266,8 @@ def main():
     try:
         with tempfile.TemporaryDirectory(prefix="sandpiper-search-") as folder:
             values = Values(folder, {"TOKEN": "file", "KEY": "variable"})
-            product = Product(arguments.executables, arguments.home, lab.facts["host"], folder, values.environment)
+            product = Product(arguments.executables, arguments.home, lab.facts["host"], folder,
+                              environment=values.environment)
             life = Life(lab, product, values)
             try:
                 live(life)

@@ -23,6 +23,26 @@ struct EndingTests {
         #expect(guest.stack.connectionCount == 0 && guest.stack.deadline == nil, "the guest remembers it")
     }
 
+    @Test("the guest's end is acknowledged within two milliseconds, or with the gateway's own")
+    func endingTogether() throws {
+        for waits in [true, false] {
+            let guest = ScriptedGuest()
+            let conversation = try Conversation(guest)
+            conversation.send(flags: Flag.ack | Flag.fin)
+            #expect(guest.segments().isEmpty)
+            if waits {
+                guest.wait(milliseconds: 2)
+                let answers = guest.segments()
+                #expect(answers.map(\.flags) == [Flag.ack])
+                #expect(answers.map(\.acknowledgement) == [conversation.sequence])
+            }
+            guest.stack.finish(conversation.id, at: guest.now)
+            let answers = guest.segments()
+            #expect(answers.map(\.flags) == [Flag.ack | Flag.fin])
+            #expect(answers.map(\.acknowledgement) == [conversation.sequence])
+        }
+    }
+
     @Test("the gateway ends first, the guest goes on and ends later")
     func gatewayFirst() throws {
         let conversation = try Conversation(guest)

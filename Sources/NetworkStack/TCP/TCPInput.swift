@@ -226,12 +226,19 @@ extension NetworkStack {
         connection.hasFinished = true
         connection.earlyFinish = nil
         connection.early.removeAll()
-        connection.mustAcknowledge = true
         events.append(.finished(connection.id))
         switch connection.state {
-        case .established: connection.state = .closeWait
-        case .finWait1: connection.state = .closing
+        case .established:
+            connection.state = .closeWait
+            // Mostly the other side ends its bytes too, and the acknowledgement goes with that.
+            if connection.acknowledgementDeadline == nil {
+                connection.acknowledgementDeadline = now.advanced(by: limits.acknowledgementDelay)
+            }
+        case .finWait1:
+            connection.state = .closing
+            connection.mustAcknowledge = true
         case .finWait2:
+            connection.mustAcknowledge = true
             // The acknowledgement must go before the connection does.
             transmit(connection, at: now)
             rememberAndClose(connection, at: now)
