@@ -12,7 +12,7 @@ import Testing
 
     /// Those of interception and secrets: a guest that is emulated has much to do for each handshake.
     static let interception = [
-        "interception", "interception_load", "interception_names", "interception_none", "interception_private",
+        "interception", "interception_load", "interception_names", "interception_private",
         "secrets", "secrets_lives",
     ]
 

@@ -13,7 +13,7 @@ server), `wait` (seconds), `host` and `outside` (command), `sandpiper` (command)
 the case began, where `"+"` is any number above zero), `renew` and `forget` (secret, and perhaps its value). A step is
 tried in the sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the file's `other`, or in one
 of the file's `sandboxes`, which are made when they are needed, each by its name with a network of its own, and are judged
-as the sandbox is. `environment` is that of the commands; with `before`, commands of ours that come first.
+as the sandbox is. `environment` is that of the commands; with `before` and `after`, commands of ours around all.
 
 `{folder}` is the lab's folder, `{home}` that of the sandboxes, `{authority}` the path of that of the servers; `{sandbox}`
 and `{other}` are ids. Where a file has `secrets`, each a `file` or a `variable`, there are `{value:NAME}`, `{file:NAME}`,
@@ -190,6 +190,8 @@ class Runner:
                 if sandbox:
                     with contextlib.suppress(Failure, subprocess.TimeoutExpired):
                         sandbox.remove()
+            for words in self.table.get("after", ()):
+                self.product.run(*words, check=False)
 
     def talker(self, place):
         """Who carries out the steps of a place."""

@@ -123,27 +123,21 @@ class Life:
 
     def __init__(self, lab, product, values):
         self.lab, self.product, self.values = lab, product, values
-        self.failed = 0
+        self.failed = self._bytes = 0
         self.sandbox = product.create("public", [
             "--name", "searched", "--record-connections", "--tls-authority", lab.facts["authority"],
             "--secret", f"TOKEN=@{values.path('TOKEN')}@api.example.com",
             "--secret", "KEY=LAB_KEY@api.example.com", "--secret-in", "KEY=headers,basic,query,form,json"])
         self.placeholders = [self.sandbox.variable(name).encode() for name in ("TOKEN", "KEY")]
-        self._needles = {}
-        self._mark()
-
-    def _mark(self):
-        for name, value in self.values.now.items():
-            for form in (*forms(value), value.encode().hex().encode(), value.encode()[::-1]):
-                self._needles[form] = f"a value of {name}"
-        for placeholder in self.placeholders:
-            self._needles[placeholder] = "placeholder"
+        # With the mark all values are found that there ever were.
+        mark = values.mark.encode()
+        self._needles = dict.fromkeys((*forms(values.mark), mark.hex().encode(), mark[::-1]), "value")
+        self._needles |= dict.fromkeys(self.placeholders, "placeholder")
 
     def renew(self):
         """Other values; the last ones are looked for as well."""
         for name in ("TOKEN", "KEY"):
             self.values.renew(name)
-        self._mark()
 
     def use(self, name="searched"):
         """Has a sandbox use both secrets; what is wrong."""
@@ -168,7 +162,7 @@ class Life:
         except (Failure, OSError, subprocess.TimeoutExpired) as error:
             wrong = str(error)
         self.failed += wrong is not None
-        said |= {"ok": wrong is None, "seconds": round(time.monotonic() - begin, 2)}
+        said |= {"ok": wrong is None, "seconds": round(time.monotonic() - begin, 2), "bytes": self._bytes}
         print(json.dumps({**said, "wrong": wrong} if wrong else said), flush=True)
 
     def _blind(self, placed, frozen):
@@ -182,7 +176,9 @@ class Life:
 
     @staticmethod
     def _is_memory(place):
-        return "memory" in os.path.basename(place)
+        """Whether a file is the memory of a frozen machine."""
+        folder, name = os.path.split(place)
+        return os.path.basename(folder) in ("frozen", "origin", "machine") and not name.endswith(".json")
 
     def _look(self):
         """Where something was found, and what."""
@@ -205,6 +201,7 @@ class Life:
                       ["jobs", "searched"], ["snapshot", "ls", "--json"], ["doctor"]):
             _, output, error = self.product.run(*words, check=False)
             note(f"output of {' '.join(words)}", search.text((output + error).encode()))
+        self._bytes = search.bytes
         return placed
 
     def _look_at_processes(self, search, note):

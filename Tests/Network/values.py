@@ -9,11 +9,17 @@ import string
 _ALPHABET = string.ascii_letters + string.digits
 
 
+def _random(count):
+    return "".join(secrets.choice(_ALPHABET) for _ in range(count))
+
+
 class Values:
-    """Random values by name: each in a `file`, or in a `variable` LAB_NAME of whoever starts a sandbox."""
+    """Random values by name: each in a `file`, or in a `variable` LAB_NAME of whoever starts a sandbox. All begin with
+    `mark`, a text that is found nowhere else."""
 
     def __init__(self, folder, kinds):
         self.folder, self._kinds = folder, kinds
+        self.mark = _random(14)
         self.environment, self.now, self.all = {}, {}, set()
         for name in kinds:
             self.renew(name)
@@ -24,7 +30,7 @@ class Values:
 
     def renew(self, name, value=None):
         """Another value from now on; random unless given. The last one is one that nobody must see all the same."""
-        value = value if value is not None else "".join(secrets.choice(_ALPHABET) for _ in range(40))
+        value = value if value is not None else self.mark + _random(26)
         if len(value) >= 16:
             self.all.add(value)
         self.now[name] = value

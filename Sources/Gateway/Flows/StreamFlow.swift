@@ -258,6 +258,11 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
             claim = check.claim ?? claim
             rule = check.rule ?? rule
             if let handover = check.takeHandover() {
+                // The interceptor looks into what is said, not at whom it is said to.
+                if let name = handover.serverName, let secret = loop.interception?.secret(in: name) {
+                    refuse(placeholderOf: secret, in: loop)
+                    return 0
+                }
                 handOver(handover, in: loop)
                 return 0
             }

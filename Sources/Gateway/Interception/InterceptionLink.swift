@@ -116,7 +116,10 @@ final class InterceptionLink: DescriptorHandler {
     func secret(in bytes: [UInt8]) -> String? { name(scanner.found(in: bytes)) }
 
     /// The name of a secret whose placeholder is part of a name.
-    func secret(in name: DomainName) -> String? { self.name(scanner.foundIgnoringCase(in: Array(name.text.utf8))) }
+    func secret(in name: DomainName) -> String? { secret(in: name.text) }
+
+    /// The name of a secret whose placeholder is part of what may be a name of a host, written in either case.
+    func secret(in name: String) -> String? { self.name(scanner.foundIgnoringCase(in: Array(name.utf8))) }
 
     /// The name of the first of those that were found.
     func name(_ found: Set<Int>) -> String? { found.min().flatMap { secrets.indices.contains($0) ? secrets[$0] : nil } }
