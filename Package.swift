@@ -292,7 +292,9 @@ let package = Package(
                 "sandpiper-tls", subprocess,
             ],
             swiftSettings: strict),
-        .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
+        .testTarget(
+            name: "SandboxStateTests", dependencies: ["InterceptionProtocol", "LinuxSystem", "SandboxState"],
+            swiftSettings: strict),
         .testTarget(
             name: "SnapshotArchiveTests",
             dependencies: ["Engine", "FrozenMachine", "LinuxSystem", "OCI", "SandboxState", "SnapshotArchive"],
