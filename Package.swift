@@ -228,7 +228,8 @@ let package = Package(
             name: "NetworkStackTests", dependencies: ["NetworkAddress", "NetworkStack", "stack-peer"],
             swiftSettings: strict),
         .testTarget(
-            name: "GatewayTests", dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "SandboxState"],
+            name: "GatewayTests",
+            dependencies: ["DNSMessage", "Gateway", "NetworkAddress", "NetworkPolicy", "SandboxState"],
             swiftSettings: strict),
         .testTarget(
             name: "PolicyFileTests",
@@ -291,7 +292,9 @@ let package = Package(
                 "sandpiper-tls", subprocess,
             ],
             swiftSettings: strict),
-        .testTarget(name: "SandboxStateTests", dependencies: ["LinuxSystem", "SandboxState"], swiftSettings: strict),
+        .testTarget(
+            name: "SandboxStateTests", dependencies: ["InterceptionProtocol", "LinuxSystem", "SandboxState"],
+            swiftSettings: strict),
         .testTarget(
             name: "SnapshotArchiveTests",
             dependencies: ["Engine", "FrozenMachine", "LinuxSystem", "OCI", "SandboxState", "SnapshotArchive"],

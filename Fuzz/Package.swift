@@ -75,6 +75,9 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzPlaceholders", dependencies: [.product(name: "TrafficInspection", package: "sandpiper")],
         swiftSettings: strict),
+    .executableTarget(
+        name: "FuzzProxyHandshake",
+        dependencies: networkStack + [.product(name: "SandboxState", package: "sandpiper")], swiftSettings: strict),
     .executableTarget(name: "FuzzQMP", swiftSettings: strict),
     .executableTarget(name: "FuzzReference", dependencies: [oci], swiftSettings: strict),
     .executableTarget(name: "FuzzRegistryConfiguration", dependencies: ["RegistryParsers"], swiftSettings: strict),

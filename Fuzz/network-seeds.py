@@ -125,3 +125,16 @@ write("FuzzPrivateNetworks", "datagrams", said(
 write("FuzzPrivateNetworks", "six", said(
     (0, packet6(2, 3, 6, segment(1, 2, 3, 0, 2))), (1, packet6(3, 2, 58, b"\x80\0\0\0\0\7\0\1")), (0, packet6(2, 3, 58, b"\x81\0\0\0\0\7\0\1")),
     (1, packet6(3, 2, 58, b"\1\4\0\0\0\0\0\0" + packet6(2, 3, 6, segment(1, 2, 3, 0, 2)))), (1, packet6(3, 2, 44, b"\x11\0\0\1\0\0\0\7" + datagram))))
+
+established = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n"
+made = b"\x05\0\0\x01" + bytes(6)
+for name, kind, data in [
+    ("http", 0, established + b"SSH-2.0-Lab\r\n"), ("http-password", 5, established),
+    ("http-refused", 1, b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n"),
+    ("http-unreachable", 0, b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>"), ("socks", 2, b"\x05\0" + made + b"x"),
+    ("socks-name", 6, b"\x05\0\x05\0\0\x03\x01a\0\x50"), ("socks-password", 3, b"\x05\x02\x01\0" + made),
+    ("socks-six", 2, b"\x05\0\x05\0\0\x04" + bytes(18)), ("socks-closed", 2, b"\x05\0\x05\x05\0\x01" + bytes(6)),
+    ("socks-wrong", 3, b"\x05\x02\x01\x01"), ("url", 8, b"http://ann:s%3Acret@proxy.example.com:3128/"),
+    ("url-six", 8, b"socks5://a:b@[2001:db8::40]:1080"),
+]:
+    write("FuzzProxyHandshake", name, bytes([kind]) + data)

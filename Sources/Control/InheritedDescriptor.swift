@@ -8,4 +8,6 @@ public enum InheritedDescriptor {
     public static let terminal: Int32 = 5
     /// The values of the sandbox's secrets, to be handed on unread; `/dev/null` when it has none.
     public static let secrets: Int32 = 6
+    /// Ends after the URL of the proxy through which its connections go; `/dev/null` when they go through none.
+    public static let proxy: Int32 = 7
 }

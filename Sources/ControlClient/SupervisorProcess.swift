@@ -18,9 +18,9 @@ public struct SupervisorProcess: Sendable {
         creating record: SandboxRecord, in home: Home, _ installation: Installation, terminal: Descriptor? = nil
     ) throws {
         // Before anything is made.
-        let secrets = try Self.prepare(record, installation)
+        let provision = try Provision(for: record, installation)
         let lock = try SandboxDirectory.create(record, in: home)
-        do { try self.init(record.id, lock, secrets, home, installation, terminal) } catch {
+        do { try self.init(record.id, lock, provision, home, installation, terminal) } catch {
             if let id = SandboxID(record.id) { SandboxDirectory(id, in: home).remove() }
             throw error
         }
@@ -32,9 +32,9 @@ public struct SupervisorProcess: Sendable {
         restoring record: SandboxRecord, from snapshot: SnapshotDirectory, _ origin: SnapshotRecord, _ home: Home,
         _ installation: Installation
     ) throws {
-        let secrets = try Self.prepare(record, installation)
+        let provision = try Provision(for: record, installation)
         let lock = try SandboxDirectory.create(record, from: snapshot, hasMemory: origin.hasMemory, in: home)
-        do { try self.init(record.id, lock, secrets, home, installation, nil) } catch {
+        do { try self.init(record.id, lock, provision, home, installation, nil) } catch {
             if let id = SandboxID(record.id) { SandboxDirectory(id, in: home).remove() }
             throw error
         }
@@ -46,8 +46,8 @@ public struct SupervisorProcess: Sendable {
         let lock = try directory.claim()
         do {
             let record = try RecordFile.read(SandboxRecord.self, from: directory.record)
-            let secrets = try Self.prepare(record, installation)
-            try self.init(record.id, lock, secrets, directory.home, installation, nil)
+            let provision = try Provision(for: record, installation)
+            try self.init(record.id, lock, provision, directory.home, installation, nil)
         } catch {
             directory.release()
             throw error
@@ -56,16 +56,30 @@ public struct SupervisorProcess: Sendable {
 
     private static let program = "sandpiper-supervisor"
 
-    /// Looks for what the sandbox needs of whoever starts it.
-    private static func prepare(_ record: SandboxRecord, _ installation: Installation) throws -> SecretValues? {
-        _ = try installation.executable(program)
-        guard let interception = record.network.interception else { return nil }
-        _ = try installation.executable("sandpiper-tls")
-        return try SecretLookup.values(for: interception.secrets)
+    /// What a sandbox needs of whoever starts it, and no record has.
+    private struct Provision {
+        var secrets: SecretValues?
+        /// Ends after the URL of its proxy.
+        var proxy: Descriptor?
+
+        /// Looks for it.
+        init(for record: SandboxRecord, _ installation: Installation) throws {
+            _ = try installation.executable(SupervisorProcess.program)
+            if let reference = record.network.proxy {
+                let pipe = try Descriptor.pipe()
+                // Less than a pipe takes.
+                try pipe.write.write(Array(try reference.url().utf8))
+                proxy = pipe.read
+            }
+            if let interception = record.network.interception {
+                _ = try installation.executable("sandpiper-tls")
+                secrets = try SecretLookup.values(for: interception.secrets)
+            }
+        }
     }
 
     private init(
-        _ id: String, _ lock: FileLock, _ secrets: SecretValues?, _ home: Home, _ installation: Installation,
+        _ id: String, _ lock: FileLock, _ provision: Provision, _ home: Home, _ installation: Installation,
         _ terminal: Descriptor?
     ) throws {
         let executable = try installation.executable(Self.program)
@@ -77,7 +91,8 @@ public struct SupervisorProcess: Sendable {
             [
                 (null, 0), (null, 1), (theirs, InheritedDescriptor.control),
                 (lock.descriptor, InheritedDescriptor.lock), (terminal ?? null, InheritedDescriptor.terminal),
-                (secrets?.file ?? null, InheritedDescriptor.secrets),
+                (provision.secrets?.file ?? null, InheritedDescriptor.secrets),
+                (provision.proxy ?? null, InheritedDescriptor.proxy),
             ], inNewSession: true, environment: [Home.variable: home.path], inherits: Self.inherits)
     }
 

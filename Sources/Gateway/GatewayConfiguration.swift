@@ -19,7 +19,7 @@ public struct GatewayConfiguration: Sendable {
     /// How much may pass.
     public var limits = NetworkLimits()
     /// Through which connections of TCP go.
-    public var proxy: (scheme: UpstreamProxy.Scheme, endpoint: Endpoint)?
+    public var proxy: UpstreamProxy?
     /// Who opens the guest's connections of TLS and HTTP, if somebody does, and the secrets that are put into them there.
     public var interception: (socket: InterceptionSocket, secrets: [SecretDescription])?
     /// Ports of the host that lead to the guest.

@@ -33,7 +33,8 @@ final class GatewayLoop {
     var judge: Judge
     var recorder: EventRecorder
     var limits: NetworkLimits
-    let proxy: (scheme: UpstreamProxy.Scheme, endpoint: Endpoint)?
+    /// Through which connections go, where they go through one.
+    let proxy: ProxyServer?
 
     /// This turn's time, in nanoseconds of the monotonic clock.
     private(set) var now: UInt64 {
@@ -117,7 +118,7 @@ final class GatewayLoop {
             clock: { clock.now })
         recorder = EventRecorder(configuration.sandbox, tell)
         limits = configuration.limits
-        proxy = configuration.proxy
+        proxy = configuration.proxy.map { ProxyServer($0, given: configuration.nameServers) }
         connectionBucket = limits.connectionsPerSecond.map { TokenBucket(rate: $0, burst: $0) }
         egress = RateLimit(limits.egress)
         ingress = RateLimit(limits.ingress)
@@ -287,6 +288,12 @@ final class GatewayLoop {
     /// Changes what a descriptor is waited for.
     func change(_ token: UInt64, _ descriptor: Int32, _ events: Epoll.Events) {
         try? epoll.change(descriptor, events, token: token)
+    }
+
+    /// Waits no more for a descriptor that another handler is to have.
+    func release(_ token: UInt64, _ descriptor: Int32) {
+        try? epoll.remove(descriptor)
+        forget(token)
     }
 
     /// Lends the one buffer for datagrams.

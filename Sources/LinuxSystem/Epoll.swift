@@ -51,6 +51,14 @@ public struct Epoll: Sendable {
         }
     }
 
+    /// Takes out a descriptor that stays open.
+    /// - Throws: ``SystemError``.
+    public func remove(_ other: Int32) throws(SystemError) {
+        guard linux_epoll_remove(descriptor.rawValue, other) == 0 else {
+            throw SystemError("wait no more for a descriptor")
+        }
+    }
+
     /// Waits until at least one is ready.
     /// - Parameters:
     ///   - ready: where the kernel tells; at most 256 are told at once.

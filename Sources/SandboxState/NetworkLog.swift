@@ -31,9 +31,13 @@ public struct NetworkLog: Sendable {
 
     /// The events of the log, the oldest first; lines that are none are passed over.
     public func events() -> [NetworkEvent] {
+        [path + ".1", path].flatMap { Self.parse((try? FileTree.read($0, limit: Int(Self.limit) * 2)) ?? []) }
+    }
+
+    static func parse(_ bytes: [UInt8]) -> [NetworkEvent] {
         let decoder = JSONDecoder()
-        return [path + ".1", path].flatMap { path in
-            ((try? FileTree.read(path, limit: Int(Self.limit) * 2)) ?? []).split(separator: UInt8(ascii: "\n"))
-        }.compactMap { try? decoder.decode(NetworkEvent.self, from: Data($0)) }
+        return bytes.split(separator: UInt8(ascii: "\n")).compactMap {
+            try? decoder.decode(NetworkEvent.self, from: Data($0))
+        }
     }
 }

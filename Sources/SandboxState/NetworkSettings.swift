@@ -7,8 +7,8 @@ public struct NetworkSettings: Codable, Equatable, Sendable {
     public var policy: NetworkPolicy
     /// Who is asked for names, as `ADDRESS` or `ADDRESS:PORT`; `nil` for the servers that the host itself asks.
     public var nameServers: [String]?
-    /// Through which all its TCP connections go; datagrams and pings go nowhere then.
-    public var proxy: UpstreamProxy?
+    /// Where it stands through which proxy all its TCP connections go; datagrams and pings go nowhere then.
+    public var proxy: ProxyReference?
     /// Ports of the host that lead to the sandbox.
     public var ports: [PublishedPort] = []
     /// How much may pass.

@@ -66,6 +66,7 @@ public struct SecretReference: Codable, Equatable, Sendable {
             let word = front[front.index(after: equals)...]
             if word.hasPrefix("@") {
                 let path = word.dropFirst()
+                guard !path.isEmpty else { throw .badSecret(name, reason: "the path of its file is empty") }
                 source = .file(path.hasPrefix("/") ? String(path) : "\(directory)/\(path)")
             } else {
                 source = .variable(String(word))

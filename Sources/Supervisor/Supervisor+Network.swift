@@ -18,7 +18,7 @@ struct MachineNetwork: Sendable {
 extension Supervisor {
     /// Connects a machine's network device with a gateway, or unplugs it.
     /// - Returns: `nil` for a sandbox that has no network: its device has no carrier, and nobody is at the other end.
-    /// - Throws: `GatewayError`, `EngineError`.
+    /// - Throws: `GatewayError`, `EngineError`, `StateError` when there is no proxy where one is to be.
     func startNetwork(_ machine: QEMUMachine) async throws -> MachineNetwork? {
         let settings = network
         let memberships = try memberships.get()
@@ -34,9 +34,7 @@ extension Supervisor {
         configuration.memberships = memberships
         configuration.directory = directory
         configuration.nameServers = settings.nameServers?.compactMap { NetworkSettings.nameServer($0) }
-        if let proxy = settings.proxy {
-            configuration.proxy = (proxy.scheme, Endpoint(proxy.address, proxy.port))
-        }
+        configuration.proxy = try proxy?.get()
         if let process = try await interceptor?.value, let secrets = settings.interception?.secrets {
             // The gateway's own, since it goes with it.
             let socket = InterceptionSocket(try process.socket.descriptor.duplicate())

@@ -19,16 +19,20 @@ public struct Supervisor: Sendable {
     let session: Session
     /// Its places in private networks, which are the same as long as it is there.
     let memberships: Result<[NetworkMembership], StateError>
+    /// Through which its connections go; `nil` when they go through none.
+    let proxy: Result<UpstreamProxy, StateError>?
     /// Who opens its TLS connections; `nil` when nobody does.
     let interceptor: Task<InterceptorProcess, any Error>?
     /// Whether the sandbox is just being made: it goes when it does not get ready.
     let isFirstLife: Bool
 
     /// Supervises the sandbox of `record`.
-    /// - Parameter secrets: the values of its secrets, if it has any.
+    /// - Parameters:
+    ///   - secrets: the values of its secrets, if it has any.
+    ///   - url: of its proxy, if it has one.
     public init(
-        _ record: SandboxRecord, _ directory: SandboxDirectory, secrets: Descriptor? = nil, in home: Home,
-        on group: any EventLoopGroup
+        _ record: SandboxRecord, _ directory: SandboxDirectory, secrets: Descriptor? = nil, proxy url: String = "",
+        in home: Home, on group: any EventLoopGroup
     ) {
         self.record = record
         self.directory = directory
@@ -36,6 +40,9 @@ public struct Supervisor: Sendable {
         self.group = group
         session = Session(directory)
         memberships = Result { () throws(StateError) in try PrivateNetwork.memberships(of: record, in: home) }
+        proxy = record.network.proxy.map { reference in
+            Result { () throws(StateError) in try UpstreamProxy(url, named: "\(reference)") }
+        }
         interceptor = Self.startInterceptor(record, secrets, in: home)
         let life = try? RecordFile.read(SandboxLife.self, from: directory.life)
         isFirstLife = life.map { $0.status == .starting && $0.started == nil } ?? true

@@ -44,6 +44,7 @@ struct SandpiperSupervisor {
         let control = adopt(InheritedDescriptor.control)
         let lock = adopt(InheritedDescriptor.lock)
         var secrets: Descriptor? = adopt(InheritedDescriptor.secrets)
+        let proxy = adopt(InheritedDescriptor.proxy)
         let terminal = TerminalMode(of: adopt(InheritedDescriptor.terminal))
         do {
             let home = try Home.current()
@@ -58,7 +59,8 @@ struct SandpiperSupervisor {
             // A socket for each connection of the sandbox.
             OpenFileLimit.raise()
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-            let supervisor = Supervisor(record, directory, secrets: secrets, in: home, on: group)
+            let url = String(decoding: try proxy.readAll(limit: ProxyReference.longest), as: UTF8.self)
+            let supervisor = Supervisor(record, directory, secrets: secrets, proxy: url, in: home, on: group)
             // They are with whoever needs them as soon as this process has no more of them.
             secrets = nil
             let life = Task { await supervisor.run(client: control) }

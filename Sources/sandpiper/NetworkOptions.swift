@@ -92,8 +92,9 @@ struct NetworkOptions: ParsableArguments {
     var join: [NetworkName] = []
     @Option(
         help: ArgumentHelp(
-            "Let all TCP connections go through a proxy: http://ADDRESS:PORT (CONNECT) or socks5://ADDRESS:PORT.",
-            valueName: "url"))
+            "Let all TCP connections go through a proxy: http://HOST:PORT (CONNECT) or socks5://HOST:PORT; or the file or "
+                + "environment variable that has this, perhaps with USER:PASSWORD@ before the host.",
+            valueName: "url|@file|variable"))
     var proxy: String?
     @OptionGroup(title: "TLS and secrets") var interception: InterceptionOptions
     @Option(help: "Bytes a second that may leave.") var uploadRate: ByteSize?
@@ -133,7 +134,7 @@ struct NetworkOptions: ParsableArguments {
         if settings.interception != nil, settings.policy.isClosed {
             throw Failure("--tls-intercept, --secret: the sandbox has no network; leave out --network none")
         }
-        settings.proxy = try proxy.map { try UpstreamProxy($0) }
+        settings.proxy = try proxy.map { try ProxyReference($0) }
         settings.nameServers = dns.isEmpty ? nil : dns
         settings.limits.egress = .init(bytes: uploadRate.map { UInt64($0.bytes) }, packets: packetRate)
         settings.limits.ingress = .init(bytes: downloadRate.map { UInt64($0.bytes) }, packets: packetRate)

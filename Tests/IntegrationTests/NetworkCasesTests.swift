@@ -8,7 +8,8 @@ import Testing
     /// The tables of policies, each with a sandbox and a lab of its own.
     static let policies = [
         "addresses", "all", "changes", "denials", "dns", "dns_server", "events", "host", "ingress", "limits", "lives",
-        "names", "no_ping", "none", "options", "packets", "ports", "private", "public", "published", "rebinding",
+        "names", "no_ping", "none", "options", "packets", "ports", "private", "proxy", "public", "published",
+        "rebinding",
     ]
 
     @Test("a sandbox reaches what its policy allows, and each refusal is prompt and told of", arguments: policies)

@@ -10,7 +10,7 @@ FAR = ("198.51.100.10", "2001:db8:51::10")
 FOREIGN_NAME_SERVER = ("198.51.100.53", "2001:db8:51::53")
 # It has no service at all: what is sent there is refused by the kernel.
 CLOSED = ("192.0.2.30", "2001:db8::30")
-PROXY = ("192.0.2.40",)
+PROXY = ("192.0.2.40", "2001:db8::40")
 MIRROR = ("192.0.2.60", "2001:db8::60")
 
 PUBLIC = [*NAME_SERVER, *WEB, *OTHER_WEB, *ECHO, *FAR, *FOREIGN_NAME_SERVER, *CLOSED, *PROXY, *MIRROR,

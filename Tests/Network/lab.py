@@ -52,7 +52,7 @@ class Lab:
         networks = self.networks
         self._add_addresses()
         self.names = NameServer(networks, self.folder)
-        witnesses = [self._witness(), self._host_witness()]
+        witnesses = [self._witness(), self._host_witness(), self._odd_proxies()]
         self._echo()
         self._proxies()
         self.web = WebServer(networks, self.folder)
@@ -87,9 +87,12 @@ class Lab:
             words.append(f"echo {group} {group} >/proc/sys/net/ipv4/ping_group_range")
         run([*networks.host_root, "sh", "-c", " && ".join(words)])
 
-    def _start_python(self, prefix, *arguments):
-        return self.networks.start(prefix, [sys.executable, "-B", os.path.join(HERE, "witness.py"), *arguments],
+    def _start_python(self, prefix, *arguments, program="witness.py"):
+        return self.networks.start(prefix, [sys.executable, "-B", os.path.join(HERE, program), *arguments],
                                    stdout=subprocess.PIPE)
+
+    def _odd_proxies(self):
+        return self._start_python(self.networks.outside_root, addresses.PROXY[0], program="odd_proxies.py")
 
     def _witness(self):
         arguments = ["--log", self.log]
@@ -119,19 +122,32 @@ class Lab:
             self.networks.start(self.networks.outside_root, ["socat", words, "PIPE"], stderr=subprocess.DEVNULL)
 
     def _proxies(self):
-        """Debian's tinyproxy on port 3128 and microsocks on port 1080 of the proxy's address."""
-        configuration = os.path.join(self.folder, "tinyproxy.conf")
-        with open(configuration, "w") as file:
-            file.write(f"Port 3128\nListen {addresses.PROXY[0]}\nTimeout 60\nMaxClients 200\nAllow 0.0.0.0/0\n"
-                       f"LogFile \"{self.folder}/tinyproxy.log\"\nLogLevel Connect\n"
-                       f"PidFile \"{self.folder}/tinyproxy.pid\"\n")
+        """Debian's tinyproxy on port 3128 and microsocks on port 1080 of the proxy's address; on the ports after these
+        the same that want a user and a password. The first refuses some targets, and all tell what they were asked."""
+        four, six = addresses.PROXY
+        with open(os.path.join(self.folder, "refused-targets"), "w") as file:
+            file.write("^refused\\.example\\.com$\n^192\\.0\\.2\\.11$\n")
+        configurations = []
+        for port, more in ((3128, f"Filter \"{self.folder}/refused-targets\"\nFilterExtended On\n"),
+                           (3129, "BasicAuth ann correcthorse\n")):
+            configurations.append(os.path.join(self.folder, f"tinyproxy-{port}.conf"))
+            with open(configurations[-1], "w") as file:
+                file.write(f"Port {port}\nListen {four}\nBind {four}\nBind {six}\nTimeout 60\nMaxClients 200\n"
+                           f"Allow 0.0.0.0/0\nLogFile \"{self.folder}/tinyproxy-{port}.log\"\nLogLevel Connect\n"
+                           f"PidFile \"{self.folder}/tinyproxy-{port}.pid\"\n{more}")
+        for scheme, port in (("http", 3129), ("socks5", 1081)):
+            # A letter of it is written as a URL may write it.
+            for kind, password in (("right", "%63orrecthorse"), ("wrong", "wrongpony")):
+                with open(os.path.join(self.folder, f"{scheme}-{kind}"), "w") as file:
+                    file.write(f"{scheme}://ann:{password}@{four}:{port}\n")
         # They ask the lab's name server.
         prefix = [*self.networks.outside_root, "unshare", "--mount", "sh", "-c",
                   f"mount --bind {self.folder}/resolv.conf $(readlink -f /etc/resolv.conf) && exec \"$@\"", "sh"]
-        self.networks.start(prefix, ["tinyproxy", "-d", "-c", configuration], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
-        self.networks.start(prefix, ["microsocks", "-i", addresses.PROXY[0], "-p", "1080"], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
+        commands = [["tinyproxy", "-d", "-c", configuration] for configuration in configurations]
+        commands.append(["microsocks", "-i", four, "-p", "1080"])
+        commands.append(["microsocks", "-i", four, "-p", "1081", "-b", four, "-u", "ann", "-P", "correcthorse"])
+        for command in commands:
+            self.networks.start(prefix, command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def _wait_for_web(self):
         probe = ("import socket,time\n"

@@ -16,13 +16,13 @@ class Product:
     """Our commands, run on the lab's host.
 
     `executables` is a folder, `home` that of the sandboxes, `host` the words before a command that make it run on the
-    host, `image` the image that sandboxes are made from.
+    host, `image` the image that sandboxes are made from, `environment` what the commands find in theirs besides.
     """
 
-    def __init__(self, executables, home, host, folder, image="network"):
+    def __init__(self, executables, home, host, folder, image="network", environment=None):
         self.home, self._host, self._folder, self._image = home, list(host), folder, image
         self._program = os.path.join(executables, "sandpiper")
-        self._environment = dict(os.environ, SANDPIPER_HOME=home)
+        self._environment = dict(os.environ, SANDPIPER_HOME=home, **(environment or {}))
         self._files = 0
 
     def command(self, *words):

@@ -11,7 +11,9 @@ A line of JSON for each case: case, ok, and of one that failed what was expected
 `steps`. Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of the name
 server), `wait` (seconds), `host` and `outside` (command), `sandpiper` (command; in it `{sandbox}` is the sandbox), and
 `log` (has: the fields of an event since the case began, where `"+"` is any number above zero). A step is tried in the
-sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the file's `other`.
+sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the file's `other`, or in one of the
+file's `sandboxes`, which are made when they are needed, each by its name with a network of its own, and are judged as
+the sandbox is. `{folder}` is the lab's folder, `{home}` that of the sandboxes; `environment` is that of the commands.
 
 What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look;
 `reply`, text that the answer holds, or with `not_reply` does not; `within` seconds, and `at_least` so many. A refusal
@@ -126,6 +128,7 @@ class Runner:
     def __init__(self, lab, table, product):
         self.lab, self.table, self.product = lab, table, product
         self.sandbox = None
+        self._others = {}
         self._talkers = {}
         self._ends = [0, 0]
 
@@ -153,7 +156,7 @@ class Runner:
         for talker in self._talkers.values():
             talker.close()
         if self.product:
-            for sandbox in (self.sandbox, getattr(self, "other", None)):
+            for sandbox in (self.sandbox, getattr(self, "other", None), *self._others.values()):
                 if sandbox:
                     with contextlib.suppress(Failure, subprocess.TimeoutExpired):
                         sandbox.remove()
@@ -161,16 +164,31 @@ class Runner:
     def talker(self, place):
         """Who carries out the steps of a place."""
         if place not in self._talkers:
+            if place in self.table.get("sandboxes", ()):
+                self._start[place] = functools.partial(self._in, self.box(place))
             self._talkers[place] = Talker(
                 self._start[place](stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         return self._talkers[place]
 
     # MARK: steps
 
+    def box(self, place):
+        """The sandbox of a place, made when there is none yet; the first one for places that are no sandbox."""
+        if place not in self.table.get("sandboxes", ()):
+            return self.sandbox
+        if place not in self._others:
+            self._others[place] = self.product.create(self.table["sandboxes"][place])
+        return self._others[place]
+
+    def is_judged(self, step):
+        """Whether a step is tried in a sandbox whose events are looked at."""
+        return step.get("on", "sandbox") in ("sandbox", *self.table.get("sandboxes", ()))
+
     def run(self, case):
         """Runs a case; what is wrong with it, in words."""
         # What ends a kept connection has happened before anybody looks at it.
-        self._known_at_begin = len(self.sandbox.log) if self.product else 0
+        places = {step.get("on", "sandbox") for step in case.get("steps", [case])}
+        self._known_at_begin = {place: len(self.box(place).log) if self.product else 0 for place in places}
         for step in case.get("steps", [case]):
             if wrong := self.run_step(step):
                 return wrong
@@ -193,23 +211,26 @@ class Runner:
             self.lab.do(**{action: step["command"]})
             return None
         if action == "log":
-            return self.wait_for_event(step["has"], self._known_at_begin)
+            place = step.get("on", "sandbox")
+            return self.wait_for_event(step["has"], self._known_at_begin[place], self.box(place))
         if action == "sandpiper":
-            words = [word.replace("{sandbox}", self.sandbox.name) for word in step["command"]]
+            name = self.box(step.get("on", "sandbox")).name
+            words = [word.replace("{sandbox}", name) for word in step["command"]]
             begin = time.monotonic()
             status, output, error = self.product.run(*words, check=False)
             taken = round(time.monotonic() - begin, 3)
             answer = {"outcome": f"status {status}", "reply": output + error, "seconds": taken}
             return self.judge({**step, "within": step.get("within", 60)}, answer, 0)
         _, self._ends = self.lab.reached(self._ends)
-        known = len(self.sandbox.log) if self.product else 0
+        place = step.get("on", "sandbox")
+        known = len(self.box(place).log) if self.product else 0
         asked = {name: value for name, value in step.items() if name != "is"}
         if not self.product:
             places = {f"{LAB_IN_GUEST}/": HERE + "/", "/authority/": os.path.dirname(self.lab.facts["authority"]) + "/"}
             for inside, outside in places.items():
                 asked = json.loads(json.dumps(asked).replace(inside, outside))
-        answer = self.talker(step.get("on", "sandbox")).ask(asked)
-        return self.judge(step, answer, self._known_at_begin if action == "held" else known)
+        answer = self.talker(place).ask(asked)
+        return self.judge(step, answer, self._known_at_begin[place] if action == "held" else known)
 
     def judge(self, step, answer, known):
         """What is wrong with the answer to a step."""
@@ -217,8 +238,9 @@ class Runner:
         is_denied = expected == "denied"
         allowed = DENIED[action] if is_denied else expected if isinstance(expected, list) else [expected]
         seen = f"{outcome}, {answer['reply']!r}, after {answer['seconds']} s"
+        box = self.box(step.get("on", "sandbox")) if self.product else None
         if outcome not in allowed:
-            return f"expected {' or '.join(allowed)}, seen {seen}{self.explain(known)}"
+            return f"expected {' or '.join(allowed)}, seen {seen}{self.explain(known, box)}"
         if answer["seconds"] > step.get("within", PROMPT if is_denied else USUAL):
             return f"took too long: {seen}"
         if answer["seconds"] < step.get("at_least", 0):
@@ -230,12 +252,12 @@ class Runner:
         for unwanted in step.get("not_reply", []):
             if unwanted in reply:
                 return f"{unwanted!r} in {seen}"
-        if not step.get("reached", not is_denied or step.get("on", "sandbox") != "sandbox"):
+        if not step.get("reached", not is_denied or not self.is_judged(step)):
             if wrong := self.not_reached(step):
                 return wrong
-        event = step.get("event", {} if is_denied and step.get("on", "sandbox") == "sandbox" else None)
+        event = step.get("event", {} if is_denied and self.is_judged(step) else None)
         if event is not None and self.product:
-            return self.judge_event(step, event, known)
+            return self.judge_event(step, event, known, box)
         return None
 
     def not_reached(self, step):
@@ -253,11 +275,11 @@ class Runner:
                 return f"it reached {line}"
         return None
 
-    def judge_event(self, step, event, known):
+    def judge_event(self, step, event, known, box):
         """Whether the log tells of a refusal as it should."""
         if event is False:
             time.sleep(0.2)
-            denials = [line for line in self.sandbox.log[known:] if line.get("action") == "deny"]
+            denials = [line for line in box.log[known:] if line.get("action") == "deny"]
             return f"an event of what was allowed: {denials[0]}" if denials else None
         protocols = {"tls": "tcp", "http": "tcp", "hold": "tcp", "held": "tcp", "ping": "icmp", "many": "tcp"}
         wanted = {"action": "deny", "direction": "egress", "protocol": protocols.get(step["do"], step["do"])}
@@ -270,13 +292,13 @@ class Runner:
             if step.get("port"):
                 wanted["port"] = step["port"]
         wanted.update(event)
-        return self.wait_for_event(wanted, known)
+        return self.wait_for_event(wanted, known, box)
 
-    def wait_for_event(self, wanted, known):
+    def wait_for_event(self, wanted, known, box):
         """Waits a while for an event that has what is wanted; what is wrong when there is none."""
         deadline = time.monotonic() + EVENT_PATIENCE
         while True:
-            lines = self.sandbox.log[known:]
+            lines = box.log[known:]
             if any(self.fits(line, wanted) for line in lines):
                 return None
             if time.monotonic() > deadline:
@@ -305,12 +327,12 @@ class Runner:
                 return False
         return True
 
-    def explain(self, known):
+    def explain(self, known, box):
         """What the log says to an outcome that was not expected."""
-        if not self.product:
+        if not box:
             return ""
         time.sleep(0.2)
-        lines = self.sandbox.log[known:]
+        lines = box.log[known:]
         return f"; events: {lines[-3:]}" if lines else ""
 
 
@@ -341,11 +363,15 @@ def run_table(arguments, name, table):
     """Runs a file's cases; how many failed."""
     failed = 0
     lab = LabClient(table.get("lab", []))
+    places = {"{folder}": lab.facts["folder"], "{home}": arguments.home or ""}
+    for word, path in places.items():
+        table = json.loads(json.dumps(table).replace(word, path))
     try:
         with tempfile.TemporaryDirectory(prefix="sandpiper-cases-") as folder:
             product = None
             if not arguments.bare:
-                product = Product(arguments.executables, arguments.home, lab.facts["host"], folder)
+                product = Product(arguments.executables, arguments.home, lab.facts["host"], folder,
+                                  environment=table.get("environment"))
             with Runner(lab, table, product) as runner:
                 for case in table["cases"]:
                     if arguments.only and arguments.only not in case["case"]:

@@ -26,6 +26,7 @@ struct EndingTests {
     @Test("the guest's end is acknowledged within two milliseconds, or with the gateway's own")
     func endingTogether() throws {
         for waits in [true, false] {
+            let guest = ScriptedGuest()
             let conversation = try Conversation(guest)
             conversation.send(flags: Flag.ack | Flag.fin)
             #expect(guest.segments().isEmpty)

@@ -38,7 +38,7 @@ extension GatewayLoop {
         if interception != nil, QUIC.isSpoken(datagram) {
             return refuse("quic", .prohibited, "it cannot be intercepted; clients fall back to TCP")
         }
-        if proxy != nil, !guest.isGateway(datagram.to.address) {
+        if proxy != nil, !judge.isHost(datagram.to.address) {
             return refuse("proxy", .prohibited, "the proxy carries TCP only")
         }
         if let limit = connectionLimit() { return refuse("limit", .prohibited, limit) }

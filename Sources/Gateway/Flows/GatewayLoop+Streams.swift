@@ -19,22 +19,19 @@ extension GatewayLoop {
         let verdict = judge.egress(.tcp, to: to)
         if case .deny(let rule) = verdict { return refuse(rule, .reset) }
         if let limit = connectionLimit() { return refuse("limit", .reset, limit) }
+        let names = judge.names(of: to.address)
+        if let proxy, !judge.isHost(to.address) {
+            let stream = ProxyStream(id, to: to, from: from, proxy, names: names, verdict, in: self)
+            streams[id] = stream
+            return stream.begin(in: self)
+        }
         do {
-            let names = judge.names(of: to.address)
-            var handshake: ProxyHandshake?
             var targets = outside(to)
-            if let proxy, !guest.isGateway(to.address) {
-                targets = [proxy.endpoint]
-                switch proxy.scheme {
-                case .http: handshake = ProxyHandshake(http: to, names.first)
-                case .socks5: handshake = ProxyHandshake(socks: to, names.first)
-                }
-            }
             let first = targets.removeFirst()
             let socket = try InternetSocket(.stream, isV4: first.address.isV4)
             let flow = StreamFlow(
                 id, to: to, from: from, socket, names: names, rule: verdict.rule,
-                others: targets, proxy: handshake, check: HandshakeCheck(verdict, intercepts: interception != nil))
+                others: targets, check: HandshakeCheck(verdict, intercepts: interception != nil))
             _ = try socket.connect(to: first)
             try flow.begin(in: self)
             streams[id] = flow

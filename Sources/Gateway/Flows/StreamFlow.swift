@@ -13,8 +13,6 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     enum Phase {
         /// The socket is on its way to the other side.
         case connecting
-        /// The proxy is told where to.
-        case negotiating
         /// The stack is on its way to the guest.
         case greeting
         /// Both sides speak.
@@ -59,8 +57,6 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     var scanner: StreamScanner?
     /// What the interceptor is told.
     var handover: HandshakeCheck.Handover?
-    /// What is said to the proxy, where there is one.
-    private var proxy: ProxyHandshake?
     /// Other places outside where somebody may listen, likewise.
     private var otherTargets: [Endpoint]
     /// Other places in the guest where somebody may listen, when nobody does at the first.
@@ -69,7 +65,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     /// A connection that the guest has asked for.
     init(
         _ connection: ConnectionID, to remote: Endpoint, from guest: Endpoint, _ socket: InternetSocket,
-        names: [DomainName], rule: String, others: [Endpoint], proxy: ProxyHandshake?, check: HandshakeCheck?
+        names: [DomainName], rule: String, others: [Endpoint], check: HandshakeCheck?
     ) {
         self.connection = connection
         direction = .egress
@@ -80,7 +76,6 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         self.rule = rule
         self.check = check
         otherTargets = others
-        self.proxy = proxy
         alternatives = []
         phase = .connecting
     }
@@ -117,11 +112,8 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
             guard !events.isDisjoint(with: [.writable, .failed, .hungUp]) else { return }
             let error = socket.error
             guard error == 0 else { return outsideRefused(error, in: loop) }
-            guard let greeting = proxy?.greeting else { return outsideAccepted(in: loop) }
-            phase = .negotiating
-            return sayToProxy(greeting, in: loop)
+            return outsideAccepted(in: loop)
         }
-        if phase == .negotiating { return hearProxy(in: loop) }
         if !events.isDisjoint(with: [.readable, .peerClosed, .failed, .hungUp]) { mayRead = true }
         if !events.isDisjoint(with: [.writable, .failed, .hungUp]) { mayWrite = true }
         work(in: loop)
@@ -130,36 +122,6 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     private func outsideAccepted(in loop: GatewayLoop) {
         phase = .greeting
         loop.stack.accept(connection, at: loop.time)
-    }
-
-    private func sayToProxy(_ bytes: [UInt8], in loop: GatewayLoop) {
-        // A connection that is new has room for so little.
-        guard bytes.withUnsafeBytes({ socket.send($0) }) == bytes.count else { return outsideRefused(EPIPE, in: loop) }
-        hearProxy(in: loop)
-    }
-
-    /// Takes the proxy's answer, and nothing that comes after it.
-    private func hearProxy(in loop: GatewayLoop) {
-        while phase == .negotiating, var handshake = proxy {
-            guard let bytes = socket.peek(ProxyHandshake.longestAnswer) else { return outsideRefused(EPIPE, in: loop) }
-            if bytes.isEmpty { return }
-            let step = handshake.next(bytes)
-            proxy = handshake
-            switch step {
-            case .needMore: return
-            case .send(let more, let count):
-                socket.drop(count)
-                return sayToProxy(more, in: loop)
-            case .done(let count):
-                socket.drop(count)
-                outsideAccepted(in: loop)
-            case .refused(.connection): outsideRefused(ECONNREFUSED, in: loop)
-            case .refused(.unreachable): outsideRefused(EHOSTUNREACH, in: loop)
-            case .refused(.prohibited(let reason)):
-                loop.record(.deny, direction, "tcp", remote, rule: "proxy", name: names.first, detail: reason)
-                outsideRefused(EACCES, in: loop)
-            }
-        }
     }
 
     /// The guest hears what the host has heard.
@@ -367,7 +329,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
     func abort(in loop: GatewayLoop) {
         guard phase != .over else { return }
         loop.streams[connection] = nil
-        if phase == .connecting || phase == .negotiating {
+        if phase == .connecting {
             loop.stack.refuse(connection, .reset, at: loop.time)
         } else {
             loop.stack.abort(connection, at: loop.time)

@@ -32,7 +32,8 @@ extension StreamFlow {
     /// The interceptor has the connection: it goes on over this socket.
     func handedOver(_ own: Descriptor, in loop: GatewayLoop) {
         guard phase == .handing else { return }
-        loop.forget(token)
+        // The interceptor has it open: closing it here would not take it out.
+        loop.release(token, socket.number)
         socket = InternetSocket(own)
         scanner = nil
         do throws(SystemError) { token = try loop.wait(for: socket.number, self) } catch {

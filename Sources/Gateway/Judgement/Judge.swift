@@ -51,10 +51,26 @@ struct Judge {
     /// The names by which the guest knows an address.
     func names(of address: IPAddress) -> [DomainName] { bindings.names(of: address, at: clock()) }
 
+    /// Whether an address is one of the host's.
+    func isHost(_ address: IPAddress) -> Bool { surroundings.hostAddresses.contains(address) }
+
+    /// The name that a proxy is to be told; `nil` where it is to be told the address. It resolves the name anew, and might
+    /// find any address: so it hears one only where it is the name that the policy allows, and no other will do.
+    func nameForProxy(_ endpoint: Endpoint, _ names: [DomainName]) -> DomainName? {
+        guard egress(.tcp, to: endpoint, by: []).isDenied else { return nil }
+        return names.first { !egress(.tcp, to: endpoint, by: [$0]).isDenied }
+    }
+
     /// Judges what the guest wants to reach.
     func egress(_ transport: NetworkPolicy.Transport, to endpoint: Endpoint) -> Verdict {
+        egress(transport, to: endpoint, by: names(of: endpoint.address))
+    }
+
+    private func egress(
+        _ transport: NetworkPolicy.Transport, to endpoint: Endpoint, by names: [DomainName]
+    ) -> Verdict {
         let connection = NetworkPolicy.Connection(
-            .egress, transport, endpoint.address, port: endpoint.port, names: names(of: endpoint.address))
+            .egress, transport, endpoint.address, port: endpoint.port, names: names)
         switch policy.decide(connection, in: surroundings) {
         case .allow(let ruling): return .allow(ruling.told)
         case .deny(let ruling): return .deny(ruling.told)

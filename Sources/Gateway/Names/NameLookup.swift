@@ -9,9 +9,11 @@ final class NameLookup: DescriptorHandler, TimeHandler {
     /// How long a server may take at the first attempt and at later ones, in nanoseconds.
     private static let patience: [UInt64] = [1_000_000_000, 2_000_000_000, 3_000_000_000]
 
-    /// Who waits for the answer.
-    private(set) var askers: [NameAsker]
+    /// Who in the guest waits for the answer.
+    private(set) var askers: [NameAsker] = []
     let key: NameCache.Key
+    /// Hears of the answer, or that there is none.
+    private let done: (NameLookup, DNSMessage?, GatewayLoop) -> Void
 
     private var query: DNSMessage
     private let servers: [Endpoint]
@@ -27,18 +29,22 @@ final class NameLookup: DescriptorHandler, TimeHandler {
     private var poorAnswer: DNSMessage?
 
     /// A question.
-    /// - Parameter servers: at least one.
-    init(_ key: NameCache.Key, _ servers: [Endpoint], _ asker: NameAsker) {
+    /// - Parameters:
+    ///   - servers: at least one.
+    ///   - done: called once, with the answer, or `nil` when no server gave any.
+    init(
+        _ key: NameCache.Key, _ servers: [Endpoint], _ done: @escaping (NameLookup, DNSMessage?, GatewayLoop) -> Void
+    ) {
         self.key = key
         self.servers = servers
-        askers = [asker]
+        self.done = done
         query = DNSMessage(id: 0, question: key.question)
         query.flags.recursionDesired = true
         query.flags.checkingDisabled = key.checkingDisabled
         query.extensions = .init(packetSize: DNSMessage.packetSize, dnssecOK: key.dnssecOK)
     }
 
-    /// Somebody else asks the same.
+    /// Somebody in the guest asks this too.
     func add(_ asker: NameAsker) { askers.append(asker) }
 
     /// Asks the next server, or gives up.
@@ -153,6 +159,6 @@ final class NameLookup: DescriptorHandler, TimeHandler {
         guard !isOver else { return }
         isOver = true
         drop(in: loop)
-        loop.names.finished(self, answer, in: loop)
+        done(self, answer, loop)
     }
 }

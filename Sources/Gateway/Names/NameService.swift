@@ -104,13 +104,14 @@ final class NameService {
             loop.recordName(question.name.domainName, rule: "limit", detail: why)
             return answer(asker.query.answer(.serverFailure), asker, in: loop)
         }
-        let lookup = NameLookup(key, servers, asker)
+        let lookup = NameLookup(key, servers) { $2.names.finished($0, $1, in: $2) }
+        lookup.add(asker)
         lookups[key] = lookup
         lookup.askNext(in: loop)
     }
 
     /// A question was answered, or by nobody.
-    func finished(_ lookup: NameLookup, _ found: DNSMessage?, in loop: GatewayLoop) {
+    private func finished(_ lookup: NameLookup, _ found: DNSMessage?, in loop: GatewayLoop) {
         lookups[lookup.key] = nil
         if let found { cache.add(found, lookup.key, at: loop.now) }
         for asker in lookup.askers {

@@ -34,8 +34,9 @@ extension Sandbox {
         public var limits = NetworkLimits()
         /// The names of the private networks that it joins; see ``PrivateNetwork``.
         public var networks: [String] = []
-        /// Through which all its TCP connections go, as `http://ADDRESS:PORT` or `socks5://ADDRESS:PORT`; datagrams and pings go
-        /// nowhere then.
+        /// Through which proxy all its TCP connections go: `http://HOST:PORT` or `socks5://HOST:PORT`; or `@FILE`, or the name
+        /// of an environment variable of whoever starts the sandbox, that has this, perhaps with `USER:PASSWORD@` before the
+        /// host. Datagrams and pings go nowhere then.
         public var proxy: String?
 
         /// How its TLS connections are opened on the host, and which secrets are put into its requests there; `nil` when they
@@ -67,7 +68,7 @@ extension Sandbox {
             guard settings.interception == nil || !policy.isClosed else {
                 throw SandpiperError.invalidArgument("without a network there is nothing to intercept")
             }
-            settings.proxy = try proxy.map { try UpstreamProxy($0) }
+            settings.proxy = try proxy.map { try ProxyReference($0) }
             for server in nameServers ?? [] where NetworkSettings.nameServer(server) == nil {
                 throw SandpiperError.invalidArgument("'\(server)' is no address of a name server")
             }
@@ -108,12 +109,6 @@ extension Sandbox {
                 return ports
             }
         }
-    }
-
-    /// What the network has refused so far, the oldest first; the newest 4 to 8 MiB are kept.
-    /// - Throws: ``SandpiperError``.
-    public func networkEvents() async throws -> [NetworkEvent] {
-        try await blocking { [directory] in NetworkLog(directory).events() }
     }
 }
 
