@@ -4,7 +4,6 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let agentProtocol = Target.Dependency.product(name: "AgentProtocol", package: "protocol")
 let foreignText = Target.Dependency.product(name: "ForeignText", package: "sandpiper")
-let linux = Target.Dependency.product(name: "CLinux", package: "sandpiper")
 let linuxSystem = Target.Dependency.product(name: "LinuxSystem", package: "sandpiper")
 let compression = Target.Dependency.product(name: "Compression", package: "sandpiper")
 let diskImage: [Target.Dependency] = [
@@ -36,8 +35,7 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzHTTP1",
         dependencies: [
-            .product(name: "TrafficInspection", package: "sandpiper"), linux,
-            .product(name: "InterceptionProtocol", package: "sandpiper"),
+            .product(name: "TrafficInspection", package: "sandpiper")
         ],
         swiftSettings: strict),
     .executableTarget(
@@ -53,7 +51,6 @@ let fuzzers: [Target] = [
     .executableTarget(
         name: "FuzzInterceptionMessages",
         dependencies: [.product(name: "InterceptionProtocol", package: "sandpiper")], swiftSettings: strict),
-    .executableTarget(name: "FuzzInterceptedHello", swiftSettings: strict),
     .executableTarget(
         name: "FuzzJobLog", dependencies: [linuxSystem, .product(name: "SandboxState", package: "sandpiper")],
         swiftSettings: strict),

@@ -29,9 +29,9 @@ def hello(server, protocols, newest):
         return outgoing.read()
 
 
-write("FuzzInterceptedHello", "new", hello("api.example.com", ["h2", "http/1.1"], ssl.TLSVersion.TLSv1_3))
-write("FuzzInterceptedHello", "old", hello("api.example.com", [], ssl.TLSVersion.TLSv1_2))
-write("FuzzInterceptedHello", "unnamed", hello(None, ["h2"], ssl.TLSVersion.TLSv1_3))
+write("FuzzClientHello", "new", b"\xff" + hello("api.example.com", ["h2", "http/1.1"], ssl.TLSVersion.TLSv1_3))
+write("FuzzClientHello", "old", b"\x06" + hello("api.example.com", [], ssl.TLSVersion.TLSv1_2))
+write("FuzzClientHello", "nameless", b"\x00" + hello(None, ["h2"], ssl.TLSVersion.TLSv1_3))
 
 requests = {
     "get": b"GET /a?b HTTP/1.1\r\nHost: api.example.com\r\n\r\n",
@@ -47,6 +47,7 @@ for name, text in requests.items():
     write("FuzzHTTP1", f"request-{name}", b"\x04" + text)
 for name, text in responses.items():
     write("FuzzHTTP1", f"response-{name}", b"\x05" + text)
+write("FuzzHTTP1", "response-strict", b"\x06" + responses["interim"] + responses["chunked"])
 
 placeholder = b"sandpiper-secret-aaaa"
 write("FuzzPlaceholders", "plain", b"\x07before " + placeholder + b" after sandpiper-secret-bbbbbb")

@@ -64,7 +64,8 @@ public final class Gateway: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    /// Ends it: all connections are reset, and nothing listens any more. Returns when that is done.
+    /// Ends it: all connections are reset, and nothing listens any more; but while it is held, the sockets of published ports
+    /// go to the configuration's ``SleepingPorts``. Returns when that is done.
     public func stop() async {
         _ = commands.add { $0.end() }
         await withCheckedContinuation { continuation in

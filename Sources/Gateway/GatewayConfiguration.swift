@@ -24,6 +24,10 @@ public struct GatewayConfiguration: Sendable {
     public var interception: (socket: InterceptionSocket, secrets: [SecretDescription])?
     /// Ports of the host that lead to the guest.
     public var ports: [PublishedPort] = []
+    /// Sockets of these that another gateway has left, and where this one leaves them.
+    public var sleepingPorts: SleepingPorts?
+    /// Hears on the gateway's thread whether ports are used by somebody, whenever that changes; must not block.
+    public var tellUse: @Sendable (Bool) -> Void = { _ in }
     /// The sandbox's places in private networks.
     public var memberships: [NetworkMembership] = []
     /// The sandbox's own directory, where other members of those send their packets to.

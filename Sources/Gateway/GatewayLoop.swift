@@ -77,6 +77,12 @@ final class GatewayLoop {
     private var egress: RateLimit
     private var ingress: RateLimit
     private var hasEnded = false
+    private let sleepingPorts: SleepingPorts?
+    /// Hears whether published ports are used, whenever that changes.
+    private let tellUse: (Bool) -> Void
+    private var isUsed = false
+    /// Connections through published ports.
+    var callers = 0
     /// Whether the machine stands still, or is about to: nothing goes to it, and its time stands.
     private var isHeld = false
     private var heldSince: UInt64 = 0
@@ -105,6 +111,8 @@ final class GatewayLoop {
         _ socket: Descriptor, _ configuration: GatewayConfiguration, _ commands: CommandQueue,
         _ tell: @escaping @Sendable (NetworkEvent) -> Void
     ) throws {
+        sleepingPorts = configuration.sleepingPorts
+        tellUse = configuration.tellUse
         try socket.setNonblocking(true)
         link = FrameLink(socket)
         stack = NetworkStack(configuration.stack, output: link)
@@ -191,6 +199,7 @@ final class GatewayLoop {
             try flushLink()
             recorder.tellLeftOut(at: now)
             tellSettled()
+            noteUse()
         } catch {
             // The engine has ended, or does not keep to its protocol: either way there is no network any more.
             hasEnded = true
@@ -330,6 +339,7 @@ final class GatewayLoop {
             isHeld = true
             link.isClosed = true
             heldSince = now
+            for listener in ports.values { listener.suspend(true, in: self) }
         }
         let settlement = Settlement(deadline: now &+ Settlement.patience, isReached: { [link] in link.isTaken }, done)
         settlements.append(settlement)
@@ -352,6 +362,7 @@ final class GatewayLoop {
         link.isClosed = false
         heldTime &+= now &- heldSince
         link.mayWrite = true
+        for listener in ports.values { listener.suspend(false, in: self) }
         stack.outputReady(at: time)
     }
 
@@ -360,7 +371,10 @@ final class GatewayLoop {
 
     /// Ends all connections and listens no more.
     func finish() {
-        for listener in ports.values { listener.close(in: self) }
+        for listener in ports.values {
+            // Of a machine that stands still another gateway may go on with the ports.
+            if let socket = listener.giveUp(in: self), isHeld { sleepingPorts?.keep(socket, of: listener.port) }
+        }
         for stream in Array(streams.values) { stream.abort(in: self) }
         for flow in Array(datagrams.values) { flow.close(in: self) }
         for flow in Array(echoes.values) { flow.close(in: self) }
@@ -374,11 +388,12 @@ final class GatewayLoop {
     @discardableResult
     func publish(_ port: PublishedPort) throws -> PublishedPort {
         guard ports[port] == nil else { throw GatewayError.published(port) }
+        let kept = sleepingPorts?.take(port)
         do throws(SystemError) {
             let listener: any PortListener =
                 switch port.transport {
-                case .tcp: try StreamListener(port, in: self)
-                case .udp: try DatagramListener(port, in: self)
+                case .tcp: try StreamListener(port, kept?.socket, in: self)
+                case .udp: try DatagramListener(port, kept?.socket, in: self)
                 }
             ports[listener.port] = listener
             return listener.port
@@ -392,6 +407,13 @@ final class GatewayLoop {
     func withdraw(_ port: PublishedPort) throws {
         guard let listener = ports.removeValue(forKey: port) else { throw GatewayError.notPublished(port) }
         listener.close(in: self)
+    }
+
+    private func noteUse() {
+        let isUsed = callers > 0 || ports.values.contains { $0.isUsed }
+        guard isUsed != self.isUsed else { return }
+        self.isUsed = isUsed
+        tellUse(isUsed)
     }
 
     private func tellSettled() {

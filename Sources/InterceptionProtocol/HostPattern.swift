@@ -1,33 +1,5 @@
 import NetworkAddress
 
-/// What a client calls a host in a handshake or a request: a name or an address.
-public enum HostName: Hashable, Sendable, CustomStringConvertible {
-    case name(DomainName)
-    case address(IPAddress)
-
-    /// Reads `api.example.com`, `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`; `nil` for anything else.
-    public init?(_ text: some StringProtocol) {
-        if text.hasPrefix("["), text.hasSuffix("]") {
-            guard let address = IPAddress(text.dropFirst().dropLast()), !address.isV4 else { return nil }
-            self = .address(address)
-        } else if let address = IPAddress(text) {
-            self = .address(address)
-        } else if let name = DomainName(text) {
-            self = .name(name)
-        } else {
-            return nil
-        }
-    }
-
-    /// `api.example.com`, `192.0.2.1` or `2001:db8::1`
-    public var description: String {
-        switch self {
-        case .name(let name): name.text
-        case .address(let address): address.description
-        }
-    }
-}
-
 /// Hosts that a rule is about: one name, all names below one, or one address; at one port or at any.
 public struct HostPattern: Hashable, Sendable, CustomStringConvertible {
     /// Which hosts.

@@ -3,18 +3,10 @@ import NetworkAddress
 extension NetworkPolicy {
     /// What `policy test` asks about: a server by name or address, or who comes in, with a port and how it is spoken to.
     public struct Destination: Hashable, Sendable, CustomStringConvertible {
-        /// Who the other side is.
-        public enum Host: Hashable, Sendable {
-            /// A server, by the name that a client would use.
-            case name(DomainName)
-            /// Somebody, by address.
-            case address(IPAddress)
-        }
-
         /// Who begins.
         public var direction: Direction
-        /// The other side.
-        public var host: Host
+        /// The other side: a server by the name that a client would use, or somebody by address.
+        public var host: HostName
         /// What carries it.
         public var transport: Transport
         /// The server's port; 0 for ICMP.

@@ -19,7 +19,9 @@ public struct NetworkLogWatch: Sendable {
         changes = try InotifyDescriptor()
         reader = LogLineReader(path: log)
         // Not what is written to any file: the sandbox's disk is among them.
-        try changes.watch(directory.path, [.names, .removal])
+        try changes.watch(directory.path, .names)
+        // A directory tells of its own end only when nobody has a file open that was in it; we have.
+        try changes.watch(directory.home.sandboxes, .names)
         try watchLog()
         reader.skip()
     }

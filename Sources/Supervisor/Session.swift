@@ -25,6 +25,8 @@ actor Session {
         case snapshot(SnapshotRequest, Request)
         /// To change its network, or to tell of it.
         case network(ControlRequest, Request)
+        /// To go on, since somebody wants something of what was paused when it was idle.
+        case wake
         /// To be left frozen: the last client that had processes in it has gone.
         case leave
     }
@@ -69,6 +71,10 @@ actor Session {
         let number: UInt32
     }
 
+    /// Whether a frozen machine goes on for whoever wants something of it.
+    private var isAsleep = false
+    /// Whether somebody outside uses the sandbox's published ports.
+    private var portsAreUsed = false
     /// Frames that wait for the agent to go on; `nil` when it is not silent.
     private var unsent: [Frame]?
     /// Waits for the agent's answer to `freeze` or `thaw`.
@@ -131,9 +137,11 @@ actor Session {
         case .attach:
             guard case .attach(let stream, let job) = try ClientMessage(frame) else { return }
             perform(try router.attach(client, stream: stream, to: job))
+            wake()
         default:
             perform(try router.receive(frame, from: client))
             if frame.kind == .start { noteIdleness() }
+            wake()
         }
     }
 
@@ -153,9 +161,15 @@ actor Session {
             order(.kill)
         case .pause(let keepsMemory): order(.pause(keepsMemory: keepsMemory, asker))
         case .resume: order(.resume(asker))
-        case .snapshot(let request): order(.snapshot(request, asker))
-        case .setPolicy, .publish, .withdraw, .ports: order(.network(request, asker))
         case .jobs: reply(asker, .jobs(jobs.records))
+        case .ports: order(.network(request, asker))
+        // Whoever looks at sandboxes does not want anything of them.
+        case .statistics where isAsleep: reply(asker, .failed("the sandbox is paused"))
+        case _ where isAsleep:
+            do { try keep(frame, from: asker.client) } catch { reply(asker, .failed("\(error)")) }
+            wake()
+        case .snapshot(let request): order(.snapshot(request, asker))
+        case .setPolicy, .publish, .withdraw: order(.network(request, asker))
         case _ where !isReady:
             do { try keep(frame, from: asker.client) } catch { reply(asker, .failed("\(error)")) }
         case .startJob(let specification):
@@ -246,6 +260,7 @@ actor Session {
     private func becomeReady() {
         guard !isReady else { return }
         isReady = true
+        isAsleep = false
         wasReady = true
         tell(.ready)
         for asker in resuming { reply(asker, .done) }
@@ -310,6 +325,21 @@ actor Session {
 
     /// Whether clients have processes here, or hold jobs.
     var hasClientStreams: Bool { !router.clientStreams.isEmpty }
+
+    /// Lets the frozen machine go on for whoever wants something of it, from here on.
+    /// - Returns: whether somebody does already.
+    func sleep() -> Bool {
+        isAsleep = true
+        return !clients.isEmpty
+    }
+
+    private func wake() { if isAsleep { giveOrder.yield(.wake) } }
+
+    /// Takes note whether somebody outside uses the sandbox's published ports.
+    func notePorts(areUsed: Bool) {
+        portsAreUsed = areUsed
+        noteIdleness()
+    }
 
     /// Has the agent fall silent: all that it has said is here then, and what it is told is kept.
     /// - Throws: ``SupervisorError/notSilent`` when it does not; then it is as before.
@@ -408,6 +438,9 @@ actor Session {
         agent?.finish()
         agent = nil
         isReady = false
+        // Whoever has read it was cancelled, which ends a stream.
+        (idleness, tellIdleness) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        portsAreUsed = false
         endSilence(SupervisorError.notSilent("its machine has ended"))
     }
 
@@ -441,7 +474,6 @@ actor Session {
         mainJob = nil
         isStopping = false
         renewOrders()
-        (idleness, tellIdleness) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         for (number, asker) in starting { reply(asker, .failed("the machine ended before job \(number) ran")) }
         for asker in measuring { reply(asker, .failed("the machine ended")) }
         (starting, measuring) = ([:], [])
@@ -488,7 +520,7 @@ actor Session {
         for queue in clients.values { queue.yield(frame) }
     }
 
-    private func noteIdleness() { tellIdleness.yield(isReady && router.isIdle && clients.isEmpty) }
+    private func noteIdleness() { tellIdleness.yield(isReady && router.isIdle && clients.isEmpty && !portsAreUsed) }
 
     private func perform(_ actions: [StreamRouter.Action]) {
         for action in actions {

@@ -180,6 +180,22 @@ extension Supervisor {
         EventLog(home).append(.init(.pause, directory.id, name: record.name, detail: life.reason))
     }
 
+    /// Waits until somebody wants something of a sandbox that was paused when it was idle, a caller at its published ports
+    /// included.
+    /// - Returns: as ``waitWhilePaused()``.
+    func waitForCaller() async -> Ending? {
+        await withTaskGroup(of: Ending?.self) { tasks in
+            tasks.addTask { await waitWhilePaused() }
+            tasks.addTask {
+                await sleepingPorts.waitForCaller()
+                return Task.isCancelled ? .abandoned : nil
+            }
+            let ending = await tasks.next() ?? nil
+            tasks.cancelAll()
+            return ending
+        }
+    }
+
     /// Waits, for the sake of clients with processes in it, until the frozen machine is to go on or the sandbox to end.
     /// - Returns: how it ends; `nil` when it is to go on.
     func waitWhilePaused() async -> Ending? {
@@ -194,8 +210,16 @@ extension Supervisor {
             case .kill:
                 directory.removeFrozenMachine()
                 return .stopped(reason: nil)
-            case .leave: return .paused(resumesOnRequest: false)
-            case .pause(_, let asker): await asker.answer(session, .done)
+            case .leave: if sleepingPorts.isEmpty { return .paused(resumesOnRequest: false) }
+            case .wake: return nil
+            case .pause(_, let asker):
+                guard !sleepingPorts.isEmpty else {
+                    await asker.answer(session, .done)
+                    continue
+                }
+                await session.answerAtEnd(asker)
+                return .paused(resumesOnRequest: false)
+            case .network(.ports, let asker): await session.reply(asker, .ports(sleepingPorts.all))
             case .snapshot(_, let asker), .network(_, let asker):
                 await session.reply(asker, .failed("the sandbox is paused; resume it first"))
             case .mainEnded: continue

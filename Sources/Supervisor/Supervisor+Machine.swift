@@ -30,6 +30,8 @@ extension Supervisor {
                 started.machine.kill()
             }
             await started.end()
+            // Nobody but an idle sandbox is woken by callers.
+            if case .paused(resumesOnRequest: true) = ending {} else { sleepingPorts.close() }
             if case .paused = ending {
                 await session.machinePaused()
             } else {
@@ -86,6 +88,10 @@ extension Supervisor {
                     await recordNetwork(network)
                     return nil
                 }
+                tasks.addTask {
+                    for await areUsed in network.use { await session.notePorts(areUsed: areUsed) }
+                    return nil
+                }
             }
             tasks.addTask { await watchTime() }
             tasks.addTask {
@@ -131,6 +137,8 @@ extension Supervisor {
                     if stands { try await goOnInMemory(machine) }
                     stands = false
                     await session.reply(asker, .done)
+                // It is awake.
+                case .wake: break
                 case .stop, .mainEnded, .kill, .leave: if stands { try await goOnInMemory(machine) }
                 case .pause(let keepsMemory, let asker):
                     if stands { try await goOnInMemory(machine) }
@@ -166,7 +174,7 @@ extension Supervisor {
                 continue
             }
             switch order {
-            case .pause, .resume, .snapshot, .leave, .network: continue
+            case .pause, .resume, .snapshot, .leave, .network, .wake: continue
             case .kill:
                 await session.beginStopping()
                 return .stopped(reason: nil)

@@ -13,6 +13,8 @@ struct MachineNetwork: Sendable {
     let gateway: Gateway
     /// What was refused.
     let events: AsyncStream<NetworkEvent>
+    /// Whether somebody outside uses its published ports; the newest.
+    let use: AsyncStream<Bool>
 }
 
 extension Supervisor {
@@ -42,9 +44,14 @@ extension Supervisor {
             await mark("interceptor ready")
         }
         let (events, told) = AsyncStream.makeStream(of: NetworkEvent.self, bufferingPolicy: .bufferingOldest(1024))
+        let (use, tellUse) = AsyncStream.makeStream(of: Bool.self, bufferingPolicy: .bufferingNewest(1))
+        configuration.tellUse = { tellUse.yield($0) }
+        configuration.sleepingPorts = sleepingPorts
         let gateway = try await Gateway.start(link, configuration) { told.yield($0) }
+        // Ports that were withdrawn meanwhile.
+        sleepingPorts.close()
         await mark("network ready")
-        return MachineNetwork(gateway: gateway, events: events)
+        return MachineNetwork(gateway: gateway, events: events, use: use)
     }
 
     /// What the sandbox's network is to be, as far as it is known: it may have been changed while it ran.

@@ -1,6 +1,7 @@
 import AgentProtocol
 import Control
 import Engine
+import Gateway
 import Glibc
 import LinuxSystem
 import NIOCore
@@ -23,6 +24,8 @@ public struct Supervisor: Sendable {
     let proxy: Result<UpstreamProxy, StateError>?
     /// Who opens its TLS connections; `nil` when nobody does.
     let interceptor: Task<InterceptorProcess, any Error>?
+    /// Its published ports while its machine is frozen and goes on for callers.
+    let sleepingPorts = SleepingPorts()
     /// Whether the sandbox is just being made: it goes when it does not get ready.
     let isFirstLife: Bool
 
@@ -113,16 +116,15 @@ public struct Supervisor: Sendable {
             let begun = ContinuousClock.now
             let ending = await runMachine(restarts: restarts)
             if case .paused(let resumesOnRequest) = ending {
-                guard await session.isWaitedFor(resumesOnRequest: resumesOnRequest) else { return ending }
+                let hasPorts = resumesOnRequest && !sleepingPorts.isEmpty
+                let isWaitedFor = await session.isWaitedFor(resumesOnRequest: resumesOnRequest)
+                guard hasPorts || isWaitedFor else { return ending }
                 // Clients wait for their processes: they find them as they were when the machine goes on.
                 notePause(resumesOnRequest: resumesOnRequest, isOwned: true)
                 await session.answerPause()
-                // Somebody came when it was idle, and had his request kept.
-                if resumesOnRequest {
-                    noteStart(restarts: restarts)
-                    continue
-                }
-                if let ending = await waitWhilePaused() { return ending }
+                // When it was idle somebody may have come and had his request kept.
+                let goesOn = resumesOnRequest ? await session.sleep() : false
+                if !goesOn, let ending = await (hasPorts ? waitForCaller() : waitWhilePaused()) { return ending }
                 noteStart(restarts: restarts)
                 continue
             }
@@ -172,7 +174,7 @@ public struct Supervisor: Sendable {
             switch order {
             case .stop(_, let reason): return .stopped(reason: reason)
             case .kill: return .stopped(reason: nil)
-            case .mainEnded, .leave: continue
+            case .mainEnded, .leave, .wake: continue
             case .pause(_, let asker): await asker.answer(session, .failed("the sandbox has no machine yet"))
             case .resume(let asker): await session.answerWhenReady(asker)
             case .snapshot(_, let asker), .network(_, let asker):

@@ -34,7 +34,7 @@ public enum FirstBytes: Hashable, Sendable {
             }
         }
         guard bytes.count >= maximumLine else { return nil }
-        for index in 0..<32 where !HTTPHead.isToken(bytes[index]) {
+        for index in 0..<32 where !ASCII.isToken(bytes[index]) {
             return index > 0 && bytes[index] == 0x20 ? .http : .other
         }
         return .other

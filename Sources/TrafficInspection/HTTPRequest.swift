@@ -1,11 +1,14 @@
+import NetworkAddress
+
 /// What the head of a request of HTTP/1 says, as far as it matters on the way.
 public struct HTTPRequest: Hashable, Sendable {
     /// `GET` and the like, as it came.
     public let method: String
     /// The target as it came: a path, a whole address, or the authority of CONNECT.
     public let target: String
-    /// The server it is for. An authority in the target counts, and `Host` must say the same.
-    public let server: ServerName
+    /// The server it is for. An authority in the target counts, and `Host` must say the same. `nil` when it is not said:
+    /// in HTTP/1.0 without `Host`, or by an empty one.
+    public let server: HostName?
     /// 0 or 1, of HTTP/1.0 or HTTP/1.1.
     public let minorVersion: Int
     /// What follows the head.
@@ -44,52 +47,33 @@ extension HTTPRequest {
     }
 }
 
-/// How the end of a message's body is found (RFC 9112 section 6.3).
-public enum HTTPBody: Hashable, Sendable {
-    /// So many bytes, which may be none.
-    case length(UInt64)
-    /// In chunks.
-    case chunked
-    /// Up to the end of the connection; of responses only.
-    case untilClose
-}
-
-/// Why bytes are no requests that can be followed with certainty.
-public enum HTTPFault: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The head, a line of chunks or the trailers are too long.
-    case tooLong
-    /// The first line is not as it has to be.
-    case requestLine
-    /// A version other than 1.0 and 1.1.
-    case version
-    /// A line does not end in CR LF, or has one of them alone.
-    case lineEnd
-    /// A header that is none: continued on a second line, without a name, with a space before its colon.
-    case header
-    /// No `Host` in HTTP/1.1, several, one that is no host, or another than the target's.
-    case host
-    /// `Content-Length` or `Transfer-Encoding` twice, together, or not understood.
-    case framing
-    /// A chunk without a proper length or end.
-    case chunk
-    /// The server agreed to speak a protocol in which requests cannot be followed.
-    case upgrade
-    /// A further request after the server answered one whose body it had not asked for.
-    case unexpectedRequest
-
-    /// What it is, for events.
-    public var description: String {
-        switch self {
-        case .tooLong: "a head, chunk line or trailers of HTTP that are too long"
-        case .requestLine: "a malformed request line"
-        case .version: "a version of HTTP that cannot be followed"
-        case .lineEnd: "a line of HTTP that does not end in CR LF"
-        case .header: "a malformed header"
-        case .host: "a missing, repeated or malformed Host"
-        case .framing: "an ambiguous length of a body"
-        case .chunk: "a malformed chunk"
-        case .upgrade: "a change to a protocol that cannot be followed"
-        case .unexpectedRequest: "a request after a body that the server did not want"
+extension HTTPRequest {
+    /// Takes a request from its head.
+    init(_ head: HTTPHead, body: HTTPBody) throws(HTTPFault) {
+        guard case .request(let method, let target) = head.start else { throw .requestLine }
+        self.method = String(decoding: method, as: UTF8.self)
+        self.target = String(decoding: target, as: UTF8.self)
+        minorVersion = head.minorVersion
+        self.body = body
+        upgrades = head.fields.members("upgrade").map { String(decoding: $0, as: UTF8.self) }
+        expectsContinue = !head.fields.values("expect").isEmpty
+        let hosts = head.fields.values("host")
+        guard hosts.count <= 1, minorVersion == 0 || hosts.count == 1 else { throw .host }
+        var host: HostName?
+        if let text = hosts.first, !text.isEmpty {
+            guard let authority = HostAndPort(text) else { throw .host }
+            host = authority.host
         }
+        let named: HostAndPort?
+        if self.method == "CONNECT" {
+            named = HostAndPort(target)
+            guard named != nil else { throw .requestLine }
+            guard body == .length(0) else { throw .framing }
+        } else {
+            named = try HostAndPort.named(inTarget: target)
+        }
+        // Servers go by the target (RFC 9112 section 3.2.2), some by the header: both have to say the same.
+        if let named, named.host != host, host != nil || minorVersion == 1 { throw .host }
+        server = named?.host ?? host
     }
 }

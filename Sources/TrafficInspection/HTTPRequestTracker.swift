@@ -4,8 +4,6 @@
 /// it says to wait. It is strict: what two parties could understand differently is a fault, and the connection is to be
 /// closed.
 public struct HTTPRequestTracker: Sendable {
-    /// The most bytes of a head.
-    public static let maximumHead = 64 << 10
     /// The most requests that wait for an answer.
     public static let maximumWaiting = 1000
 
@@ -26,17 +24,16 @@ public struct HTTPRequestTracker: Sendable {
     }
 
     private enum State {
-        case head
-        case body(HTTPBodyTracker)
+        /// Requests are read.
+        case following
         /// The head of a request for something else than HTTP/1 has passed.
         case change
         case opaque
         case fault(HTTPFault)
     }
 
-    private var state = State.head
-    /// How many bytes at the front are known to hold no end of a head.
-    private var scanned = 0
+    private var state = State.following
+    private var reader = HTTPMessageReader(.requests)
     /// The requests without a final answer: the first is the one that is answered next.
     private var waiting: [HTTPRequest.Kind] = []
     private var responses = HTTPResponseTracker()
@@ -55,67 +52,55 @@ public struct HTTPRequestTracker: Sendable {
         case .opaque: return .opaque
         case .fault(let fault): return .fault(fault)
         case .change: return .needAnswer
-        case .body(var body):
+        case .following: break
+        }
+        return bytes.withUnsafeBytes { bytes in
+            var passed = 0
             do throws(HTTPFault) {
-                let count = try body.take(bytes)
-                state = body.isDone ? .head : .body(body)
-                if body.isDone { isBodyExpected = false }
-                return count > 0 ? .pass(count) : .needMore
-            } catch { return fail(error) }
-        case .head: return head(bytes)
-        }
-    }
-
-    private mutating func fail(_ fault: HTTPFault) -> Step {
-        state = .fault(fault)
-        return .fault(fault)
-    }
-
-    private mutating func head(_ bytes: Span<UInt8>) -> Step {
-        guard !bytes.isEmpty else { return .needMore }
-        if isSpent { return fail(.unexpectedRequest) }
-        // An empty line before a request, which old clients send after a body (RFC 9112 section 2.2).
-        if bytes[0] == UInt8(ascii: "\r"), !waiting.isEmpty {
-            guard bytes.count > 1 else { return .needMore }
-            return bytes[1] == UInt8(ascii: "\n") ? .pass(2) : fail(.lineEnd)
-        }
-        guard let length = endOfHead(bytes) else {
-            return bytes.count < Self.maximumHead ? .needMore : fail(.tooLong)
-        }
-        guard length <= Self.maximumHead, waiting.count < Self.maximumWaiting else { return fail(.tooLong) }
-        scanned = 0
-        do throws(HTTPFault) {
-            let request = try HTTPRequest(head: bytes.copy(length))
-            waiting.append(request.kind)
-            if request.isConnect || !request.upgrades.isEmpty, request.body == .length(0) {
-                state = .change
-            } else if !request.upgrades.isEmpty {
-                // A body in the way of a change is more than anyone needs, and one that no two servers treat alike.
-                return fail(.framing)
-            } else {
-                let body = HTTPBodyTracker(request.body)
-                state = body.isDone ? .head : .body(body)
-                isBodyExpected = !body.isDone && request.expectsContinue
+                return try follow(bytes, &passed)
+            } catch {
+                // What goes before it passes, so that it does not matter how much comes at once.
+                if passed > 0 { return .pass(passed) }
+                state = .fault(error)
+                return .fault(error)
             }
-            return .request(request, length: length)
-        } catch { return fail(error) }
+        }
     }
 
-    /// How many bytes a head has that ends within these. A line feed without its carriage return ends no line here, but
-    /// does for some: it is found when the lines are read.
-    private mutating func endOfHead(_ bytes: Span<UInt8>) -> Int? {
-        var index = max(scanned, 1)
-        while index < bytes.count {
-            if bytes[index] == UInt8(ascii: "\n") {
-                if bytes[index - 1] == UInt8(ascii: "\n") { return index + 1 }
-                if index >= 2, bytes[index - 1] == UInt8(ascii: "\r"), bytes[index - 2] == UInt8(ascii: "\n") {
-                    return index + 1
-                }
+    private mutating func follow(_ bytes: UnsafeRawBufferPointer, _ passed: inout Int) throws(HTTPFault) -> Step {
+        while true {
+            if reader.isBeforeHead, let first = bytes[passed...].first {
+                if isSpent { throw .unexpectedRequest }
+                // An empty line before a request, which old clients send after a body (RFC 9112 section 2.2).
+                if first == UInt8(ascii: "\r"), waiting.isEmpty { throw .requestLine }
+                // A head is a step of its own.
+                if passed > 0 { return .pass(passed) }
             }
-            index += 1
+            let (step, consumed) = try reader.step(UnsafeRawBufferPointer(rebasing: bytes[passed...]))
+            switch step {
+            case .more where consumed == 0: return passed > 0 ? .pass(passed) : .needMore
+            case .more: passed += consumed
+            case .body(let count): passed += consumed + count
+            case .end:
+                passed += consumed
+                isBodyExpected = false
+            case .head(let head): return .request(try begin(head), length: consumed)
+            }
         }
-        scanned = max(bytes.count, 1)
-        return nil
+    }
+
+    private mutating func begin(_ head: HTTPHead) throws(HTTPFault) -> HTTPRequest {
+        guard waiting.count < Self.maximumWaiting else { throw .tooLong }
+        let request = try HTTPRequest(head, body: reader.body)
+        let hasBody = request.body != .length(0)
+        if request.isConnect || !request.upgrades.isEmpty {
+            // A body in the way of a change is more than anyone needs, and one that no two servers treat alike.
+            if hasBody { throw .framing }
+            state = .change
+        }
+        waiting.append(request.kind)
+        isBodyExpected = hasBody && request.expectsContinue
+        return request
     }
 
     /// Whether every request that has passed was answered whole, so that something else can be said in the server's place.
@@ -124,35 +109,35 @@ public struct HTTPRequestTracker: Sendable {
     /// Looks at further bytes of the server, in order and all of them; they may pass before or after that. What the client
     /// may send after it asked for another protocol depends on the answer, so then ask `next` again.
     public mutating func observe(server bytes: Span<UInt8>) {
-        var (responses, tracker) = (self.responses, self)
+        // Moved out while it changes, so that it is not copied.
+        var responses = self.responses
         self.responses = HTTPResponseTracker()
-        let isFollowed = responses.feed(bytes) { status in tracker.answered(status) }
-        self = tracker
+        let isFollowed = responses.feed(bytes, to: &self)
         self.responses = responses
         if !isFollowed, case .change = state { state = .fault(.upgrade) }
     }
 
+    /// What was asked for by the request that is answered next.
+    var answeredNext: HTTPRequest.Kind { waiting.first ?? .ordinary }
+
     /// A response has begun.
-    ///
-    /// - Returns: what was asked for by the request that it answers, or goes before the answer of.
-    private mutating func answered(_ status: Int) -> HTTPRequest.Kind {
+    mutating func answered(_ status: Int) {
         guard let kind = waiting.first else {
             if status == 101 { state = .fault(.upgrade) }
-            return .ordinary
+            return
         }
-        guard status == 101 || status >= 200 else { return kind }
+        guard status == 101 || status >= 200 else { return }
         waiting.removeFirst()
         if waiting.isEmpty, isBodyExpected { isSpent = true }
         guard case .change = state, waiting.isEmpty else {
             // A server that changes the protocol unasked.
             if status == 101 { state = .fault(.upgrade) }
-            return kind
+            return
         }
         switch kind {
         case .connect where (200..<300).contains(status): state = .opaque
         case .upgrade where status == 101: state = .opaque
-        default: state = status == 101 ? .fault(.upgrade) : .head
+        default: state = status == 101 ? .fault(.upgrade) : .following
         }
-        return kind
     }
 }

@@ -2,101 +2,75 @@
 /// for another protocol depends on it. It holds nothing back, and judges nothing but that.
 struct HTTPResponseTracker: Sendable {
     private enum State {
-        case head
-        case body(HTTPBodyTracker)
+        case following
         /// The connection speaks something else now.
         case over
         /// What it speaks is not understood.
         case lost
     }
 
-    private var state = State.head
-    /// The bytes of a head that is not complete, or of a line of chunks.
+    private var state = State.following
+    private var reader = HTTPMessageReader(.strictResponses)
+    /// The bytes of a head or of trailers that are not complete, or of a line of chunks.
     private var held: [UInt8] = []
-    /// How many of the first bytes of an incomplete head are known to hold no end of it.
-    private var scanned = 0
 
     /// Whether the last response is complete, and the next has not begun.
-    var isBetweenMessages: Bool { if case .head = state { held.isEmpty } else { false } }
+    var isBetweenMessages: Bool { if case .following = state { reader.isBeforeHead && held.isEmpty } else { false } }
 
     /// Looks at further bytes of the server.
     ///
-    /// - Parameter answered: told each status, also of responses before the final one; says what was asked for.
+    /// - Parameter requests: what was asked for; is told each status, also of responses before the final one.
     /// - Returns: whether it can follow them.
-    mutating func feed(_ bytes: Span<UInt8>, answered: (Int) -> HTTPRequest.Kind) -> Bool {
+    mutating func feed(_ bytes: Span<UInt8>, to requests: inout HTTPRequestTracker) -> Bool {
         switch state {
         case .over: return true
         case .lost: return false
-        case .body(var body) where held.isEmpty:
-            // Most bytes are a body's, and need no copy.
-            guard let count = try? body.take(bytes) else { return lose() }
-            state = body.isDone ? .head : .body(body)
-            guard count < bytes.count else { return true }
-            hold(bytes.extracting(count...))
-        case .head, .body: hold(bytes)
+        case .following: break
         }
+        do throws(HTTPFault) {
+            if held.isEmpty {
+                // Most bytes are a body's, and need no copy.
+                try bytes.withUnsafeBytes { bytes throws(HTTPFault) in
+                    let passed = try follow(bytes, &requests)
+                    held += bytes[passed...]
+                }
+            } else {
+                var held = self.held
+                self.held = []
+                bytes.withUnsafeBytes { held += $0 }
+                let passed = try held.span.withUnsafeBytes { bytes throws(HTTPFault) in try follow(bytes, &requests) }
+                held.removeFirst(passed)
+                self.held = held
+            }
+            return true
+        } catch {
+            state = .lost
+            return false
+        }
+    }
+
+    /// How many bytes need not be seen again.
+    private mutating func follow(
+        _ bytes: UnsafeRawBufferPointer, _ requests: inout HTTPRequestTracker
+    ) throws(HTTPFault) -> Int {
         var position = 0
-        loop: while position < held.count {
-            switch state {
-            case .over, .lost: break loop
-            case .body(var body):
-                guard let count = try? body.take(held.span.extracting(position...)) else { return lose() }
-                state = body.isDone ? .head : .body(body)
-                position += count
-                if count == 0, !body.isDone { break loop }
-            case .head:
-                guard let length = endOfHead(from: position) else { break loop }
-                guard response(held[position..<position + length], answered: answered) else { return lose() }
-                position += length
-                scanned = 0
+        while true {
+            let kind = requests.answeredNext
+            reader.expectResponse(toHEAD: kind == .head)
+            let (step, consumed) = try reader.step(UnsafeRawBufferPointer(rebasing: bytes[position...]))
+            position += consumed
+            switch step {
+            case .more: if consumed == 0 { return position }
+            case .body(let count): position += count
+            case .end: break
+            case .head(let head):
+                guard case .response(let status, _) = head.start else { continue }
+                requests.answered(status)
+                if status == 101 || kind == .connect && (200..<300).contains(status) {
+                    state = .over
+                    return bytes.count
+                }
             }
         }
-        held.removeFirst(position)
-        if case .over = state { held = [] }
-        return held.count <= HTTPRequestTracker.maximumHead || lose()
-    }
-
-    private mutating func hold(_ bytes: Span<UInt8>) {
-        for index in bytes.indices { held.append(bytes[index]) }
-    }
-
-    private mutating func lose() -> Bool {
-        state = .lost
-        held = []
-        return false
-    }
-
-    private mutating func endOfHead(from start: Int) -> Int? {
-        var index = start + max(scanned, 3)
-        while index < held.count {
-            if held[index] == UInt8(ascii: "\n"), held[index - 1] == UInt8(ascii: "\r"),
-                held[index - 2] == UInt8(ascii: "\n"), held[index - 3] == UInt8(ascii: "\r")
-            {
-                return index + 1 - start
-            }
-            index += 1
-        }
-        scanned = max(held.count - start, 3)
-        return nil
-    }
-
-    /// Reads a head and goes over to what follows it; false when it is none.
-    private mutating func response(_ bytes: ArraySlice<UInt8>, answered: (Int) -> HTTPRequest.Kind) -> Bool {
-        guard let head = try? HTTPHead(bytes) else { return false }
-        let words = head.first.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
-        guard words.count >= 2, words[0] == "HTTP/1.1" || words[0] == "HTTP/1.0", words[1].utf8.count == 3,
-            let status = Int(words[1]), status >= 100,
-            let framing = try? head.body(minorVersion: words[0] == "HTTP/1.1" ? 1 : 0) ?? .untilClose
-        else { return false }
-        let kind = answered(status)
-        switch status {
-        case 101: state = .over
-        case 100..<200, 204, 304: state = .head
-        case 200..<300 where kind == .connect: state = .over
-        default:
-            let body = HTTPBodyTracker(kind == .head ? .length(0) : framing)
-            state = body.isDone ? .head : .body(body)
-        }
-        return true
     }
 }

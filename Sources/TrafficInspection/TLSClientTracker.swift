@@ -19,10 +19,10 @@ enum TLSRecord {
 /// Whoever carries the client's bytes keeps those that have not passed, and asks `next` what to do with their front until
 /// it says to wait.
 public struct TLSClientTracker: Sendable {
-    /// The most bytes of a ClientHello.
-    public static let maximumHello = 64 << 10
+    /// The most bytes of a ClientHello. Those of real clients, keys of post-quantum cryptography included, have some 2 KiB.
+    public static let maximumHello = 32 << 10
     /// The most bytes of a ClientHello in records, of which each may have a single one of its bytes.
-    public static let maximumHeld = 128 << 10
+    public static let maximumHeld = 64 << 10
 
     /// What is to be done with the bytes at the front.
     public enum Step: Hashable, Sendable {
@@ -74,6 +74,12 @@ public struct TLSClientTracker: Sendable {
         case .hello: return hello(bytes)
         case .after: return after(bytes)
         }
+    }
+
+    /// What is to be done with the front of the bytes that have not passed.
+    public mutating func next(_ bytes: UnsafeRawBufferPointer) -> Step {
+        // Sound: the bytes are the caller's for as long as the call lasts, and a span cannot leave it.
+        bytes.withMemoryRebound(to: UInt8.self) { next($0.span) }
     }
 
     private mutating func fail() -> Step {

@@ -121,6 +121,46 @@ import Testing
         }
     }
 
+    @Test("a caller at a published port wakes an idle sandbox, and keeps it awake")
+    func callers() async throws {
+        try await TestHome.with { home in
+            let sandbox = try await home.create(
+                "server", ["--idle-timeout", "1s", "--on-idle", "pause", "-p", "0:80", "-p", "0:7/udp"])
+            let server = """
+                mkdir /www; echo served > /www/index.html; cd /www; httpd -p 80
+                (nc -lu -p 7 -e cat >/dev/null 2>&1 </dev/null &)
+                """
+            #expect(try await home.exec("server", server).status == 0)
+            let ports = try await home.sandpiper("port", "ls", "server").output
+            let port = try #require(ports.firstMatch(of: /127\.0\.0\.1:([0-9]+):80/)?.1, "\(ports)")
+            for _ in 1...2 {
+                try await sandbox.wait(for: .paused)
+                // Of many at once one wakes it, and all get what they want.
+                let fetched = try await home.host(
+                    "for i in 1 2 3; do curl --silent --max-time 60 http://127.0.0.1:\(port)/ & done; wait")
+                #expect(fetched.output == "served\nserved\nserved\n", "\(fetched)")
+            }
+            // Who holds a connection uses it.
+            let held = try await home.host(
+                """
+                exec 3<>/dev/tcp/127.0.0.1/\(port); sleep 4; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3
+                """)
+            #expect(held.output == "served\n", "\(held)")
+            // Asleep, it does what is asked of it as if it were awake.
+            try await sandbox.wait(for: .paused)
+            #expect(try await home.exec("server", "cat /www/index.html").output == "served\n")
+            try await sandbox.wait(for: .paused)
+            #expect(try await home.sandpiper("snapshot", "create", "server", "kept").status == 0)
+            try await sandbox.wait(for: .paused)
+            // Once it is paused by somebody, it stays so.
+            #expect(try await home.sandpiper("pause", "server").status == 0)
+            try await home.waitForProcesses()
+            #expect(try await home.host("curl --silent http://127.0.0.1:\(port)/").status == 7)
+            try await home.remove("server")
+            #expect(try await home.sandpiper("snapshot", "rm", "kept").status == 0)
+        }
+    }
+
     @Test("a paused sandbox survives the host's restart and a move of its home")
     func moved() async throws {
         try await TestHome.with { home in

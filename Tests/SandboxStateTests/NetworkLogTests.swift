@@ -94,6 +94,21 @@ import Testing
         #expect(throws: SystemError.self) { try NetworkLogWatch(directory) }
     }
 
+    @Test("the last step of the removal wakes too")
+    func lastStep() throws {
+        NetworkLog(directory).append([event("first")])
+        var watch = try NetworkLogWatch(directory)
+        NetworkLog(directory).append([event("second")])
+        #expect(try watch.events()?.count == 1)
+        try FileTree.removeFile(NetworkLog(directory).path)
+        #expect(isReady(watch))
+        #expect(try watch.events() == [])
+        #expect(!isReady(watch, within: 0))
+        try FileTree.removeTree(directory.path)
+        #expect(isReady(watch))
+        #expect(try watch.events() == nil)
+    }
+
     @Test("what is no event is passed over")
     func damage() throws {
         let log = NetworkLog(directory)

@@ -111,6 +111,32 @@ struct ClientHelloTests {
         [0, UInt8(bytes.count + 3), 0, 0, UInt8(bytes.count)] + bytes
     }
 
+    @Test("protocols are seen in the order of the client's preference, and other extensions are left alone")
+    func protocols() {
+        let list = [0, 12, 2] + Array("h2".utf8) + [8] + Array("http/1.1".utf8)
+        let name = Self.name(Array("api.example.com".utf8))
+        let bytes = Self.hello(extensions: [(0, name), (43, [2, 3, 4]), (16, list)])
+        for bytes in [bytes, bytes.dropFirst(5).flatMap { [22, 3, 1, 0, 1, $0] as [UInt8] }] {
+            let hello = follow(bytes).hellos.first
+            #expect(hello?.applicationProtocols == ["h2", "http/1.1"].map { Array($0.utf8) })
+            #expect(hello?.serverName?.text == "api.example.com")
+        }
+        let bare = follow(Self.hello(extensions: [])).hellos.first
+        #expect(bare?.applicationProtocols == [] && bare?.serverNameBytes == nil)
+    }
+
+    @Test("what is longer than any hello is not waited for")
+    func long() {
+        // A byte in each record.
+        func records(_ bytes: [UInt8]) -> [UInt8] { bytes.flatMap { byte in [22, 3, 1, 0, 1, byte] as [UInt8] } }
+        #expect(follow([22, 3, 1, 0, 4, 1, 0, 0x80, 1]).last == .malformed)
+        #expect(follow([22, 3, 1, 0, 4, 1, 0, 0x80, 0]).last == .needMore)
+        let begun = records([1, 0, 0x7F, 0xFF])
+        let rest = records([UInt8](repeating: 0, count: 20_000))
+        #expect(follow(begun + rest.prefix(60_000)).last == .needMore)
+        #expect(follow(begun + rest, pieces: 1000).last == .malformed)
+    }
+
     @Test("ECH, real or pretended, is told, with the outer name")
     func encrypted() {
         let bytes = Self.hello(extensions: [(0, Self.name(Array("outer.example".utf8))), (0xFE0D, [0, 1, 2])])

@@ -137,6 +137,8 @@ struct HTTPTests {
             (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", .requestLine), ("GET / x HTTP/1.1\r\nHost: a\r\n\r\n", .requestLine),
             ("GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n", .requestLine), ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", .requestLine),
             ("GET /\r\n\r\n", .requestLine), ("GET x HTTP/1.1\r\nHost: a\r\n\r\n", .requestLine),
+            ("GET / HTTP/1.1\r\nHost: a.example:65536\r\n\r\n", .host),
+            ("GET ws://a/ HTTP/1.1\r\nHost: a\r\n\r\n", .requestLine),
             ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", .requestLine),
             ("GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n", .requestLine),
             ("GET http://u@a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n", .requestLine),

@@ -103,6 +103,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         socket.setNoDelay()
         if let link = loop.interception, !link.scanner.isEmpty { scanner = StreamScanner(link.scanner) }
         token = try loop.wait(for: socket.number, self)
+        if direction == .ingress { loop.callers += 1 }
     }
 
     // MARK: The socket
@@ -369,6 +370,7 @@ final class StreamFlow: StreamHandler, DescriptorHandler, TimeHandler {
         let wasOpen = phase == .open || phase == .handing
         phase = .over
         loop.forget(token)
+        if direction == .ingress { loop.callers -= 1 }
         socket.close()
         if wasOpen, loop.judge.policy.recordsAllowed {
             loop.recordEnd(

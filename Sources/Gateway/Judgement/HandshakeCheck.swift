@@ -150,7 +150,7 @@ final class HandshakeCheck {
                 switch step {
                 case .pass(let count): cleared += count
                 case .request(let request, let length):
-                    if let refusal = decide(.http(request.server.domainName), by: judge) { return refusal }
+                    if let refusal = decide(.http(request.server?.domainName), by: judge) { return refusal }
                     cleared += length
                 case .needMore: return isFull
                 case .needAnswer: return nil

@@ -28,14 +28,25 @@ final class DatagramListener: PortListener, DescriptorHandler, TimeHandler {
     private static let turn = 64
 
     /// Listens.
+    /// - Parameter kept: the socket, if it listens already.
     /// - Throws: `SystemError`.
-    init(_ port: PublishedPort, in loop: GatewayLoop) throws(SystemError) {
+    init(_ port: PublishedPort, _ kept: Descriptor?, in loop: GatewayLoop) throws(SystemError) {
         self.port = port
-        socket = try InternetSocket(.datagram, isV4: port.address.isV4)
-        try socket.bind(to: Endpoint(port.address, port.hostPort))
+        if let kept {
+            socket = InternetSocket(kept)
+        } else {
+            socket = try InternetSocket(.datagram, isV4: port.address.isV4)
+            try socket.bind(to: Endpoint(port.address, port.hostPort))
+        }
         self.port.hostPort = try socket.localEndpoint().port
         token = try loop.wait(for: socket.number, self, .readable)
         loop.wait(until: loop.now + Self.patience, self)
+    }
+
+    var isUsed: Bool { !clients.isEmpty }
+
+    func suspend(_ isSuspended: Bool, in loop: GatewayLoop) {
+        if !isClosed { loop.change(token, socket.number, isSuspended ? [] : .readable) }
     }
 
     func ready(_ events: Epoll.Events, in loop: GatewayLoop) {
@@ -117,11 +128,14 @@ final class DatagramListener: PortListener, DescriptorHandler, TimeHandler {
         if loop.answers[known.gatewayPort]?.listener === self { loop.answers[known.gatewayPort] = nil }
     }
 
-    func close(in loop: GatewayLoop) {
-        guard !isClosed else { return }
+    func close(in loop: GatewayLoop) { _ = giveUp(in: loop) }
+
+    func giveUp(in loop: GatewayLoop) -> Descriptor? {
+        guard !isClosed else { return nil }
         isClosed = true
         loop.forget(token)
         for (client, known) in clients { forget(client, known, in: loop) }
-        socket.close()
+        defer { socket.close() }
+        return socket.descriptor
     }
 }

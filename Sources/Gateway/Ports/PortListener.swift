@@ -1,3 +1,4 @@
+import LinuxSystem
 import NetworkAddress
 import SandboxState
 
@@ -5,8 +6,14 @@ import SandboxState
 protocol PortListener: AnyObject {
     /// Where it listens: the host's address, with the port that the kernel has chosen where it was to choose.
     var port: PublishedPort { get }
+    /// Whether somebody uses the port.
+    var isUsed: Bool { get }
+    /// Leaves callers waiting, or lets them come in again.
+    func suspend(_ isSuspended: Bool, in loop: GatewayLoop)
     /// Listens no more. Connections that were made go on.
     func close(in loop: GatewayLoop)
+    /// Listens no more, but leaves the socket open for another.
+    func giveUp(in loop: GatewayLoop) -> Descriptor?
 }
 
 /// Where a service of the sandbox may listen, the likeliest first: on its own addresses, or on a loopback address only.

@@ -9,6 +9,7 @@ final class StreamListener: PortListener, DescriptorHandler, TimeHandler {
     private var socket: InternetSocket
     private var token: UInt64 = 0
     private var isWaiting = false
+    private var isSuspended = false
     private var isClosed = false
 
     /// How long nothing is accepted when there are no descriptors left, in nanoseconds.
@@ -17,26 +18,44 @@ final class StreamListener: PortListener, DescriptorHandler, TimeHandler {
     private static let turn = 64
 
     /// Listens.
+    /// - Parameter kept: the socket, if it listens already.
     /// - Throws: `SystemError`.
-    init(_ port: PublishedPort, in loop: GatewayLoop) throws(SystemError) {
+    init(_ port: PublishedPort, _ kept: Descriptor?, in loop: GatewayLoop) throws(SystemError) {
         self.port = port
-        socket = try InternetSocket(.stream, isV4: port.address.isV4)
-        try socket.bind(to: Endpoint(port.address, port.hostPort))
-        try socket.listen()
+        if let kept {
+            socket = InternetSocket(kept)
+        } else {
+            socket = try InternetSocket(.stream, isV4: port.address.isV4)
+            try socket.bind(to: Endpoint(port.address, port.hostPort))
+            try socket.listen()
+        }
         self.port.hostPort = try socket.localEndpoint().port
         token = try loop.wait(for: socket.number, self, .readable)
     }
 
+    // Its connections tell that themselves.
+    var isUsed: Bool { false }
+
+    func suspend(_ isSuspended: Bool, in loop: GatewayLoop) {
+        guard !isClosed else { return }
+        self.isSuspended = isSuspended
+        listen(in: loop)
+    }
+
+    private func listen(in loop: GatewayLoop) {
+        loop.change(token, socket.number, isWaiting || isSuspended ? [] : .readable)
+    }
+
     func ready(_ events: Epoll.Events, in loop: GatewayLoop) {
         for _ in 0..<Self.turn {
-            guard !isClosed, !isWaiting else { return }
+            guard !isClosed, !isWaiting, !isSuspended else { return }
             do {
                 guard let (other, client) = try socket.accept() else { return }
                 loop.accepted(other, from: client, at: port)
             } catch {
                 // The kernel keeps those that wait; some descriptor will be free in a while.
                 isWaiting = true
-                loop.change(token, socket.number, [])
+                listen(in: loop)
                 loop.wait(until: loop.now + Self.pause, self)
             }
         }
@@ -45,15 +64,18 @@ final class StreamListener: PortListener, DescriptorHandler, TimeHandler {
     func timeHasCome(in loop: GatewayLoop) -> UInt64? {
         guard !isClosed else { return nil }
         isWaiting = false
-        loop.change(token, socket.number, .readable)
+        listen(in: loop)
         return nil
     }
 
-    func close(in loop: GatewayLoop) {
-        guard !isClosed else { return }
+    func close(in loop: GatewayLoop) { _ = giveUp(in: loop) }
+
+    func giveUp(in loop: GatewayLoop) -> Descriptor? {
+        guard !isClosed else { return nil }
         isClosed = true
         loop.forget(token)
-        socket.close()
+        defer { socket.close() }
+        return socket.descriptor
     }
 }
 

@@ -2,6 +2,7 @@ import Crypto
 import Glibc
 import InterceptionProtocol
 import LinuxSystem
+import NetworkAddress
 import SwiftASN1
 import X509
 

@@ -2,6 +2,7 @@ import Crypto
 import InterceptionProtocol
 import NIOCore
 import NIOSSL
+import NetworkAddress
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials

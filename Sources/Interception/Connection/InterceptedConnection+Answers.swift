@@ -1,6 +1,8 @@
 import ForeignText
 import InterceptionProtocol
 import NIOCore
+import NetworkAddress
+import TrafficInspection
 
 /// What a connection says to the gateway and to the guest.
 extension InterceptedConnection {
@@ -28,12 +30,12 @@ extension InterceptedConnection {
     }
 
     /// Answers a request of HTTP/1 with a page, and ends.
-    func answer(_ refused: Refused, to request: HTTP1Head?) {
+    func answer(_ refused: Refused, to request: HTTPHead?) {
         drop(.server)
         var page = Array(refused.page.utf8)
         let length = page.count
         if let request, case .request(let method, _) = request.start, method.elementsEqual("HEAD".utf8) { page = [] }
-        let head = HTTP1Head(
+        let head = HTTPHead(
             start: .response(status: refused.status, reason: Array(refused.phrase.utf8)), minorVersion: 1,
             fields: [
                 ("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "\(length)"),
@@ -45,7 +47,7 @@ extension InterceptedConnection {
     }
 
     /// Tells the gateway, and the guest by a page; then ends.
-    func refuse(_ refused: Refused, request: HTTP1Head? = nil) {
+    func refuse(_ refused: Refused, request: HTTPHead? = nil) {
         report(refused)
         answer(refused, to: request)
     }

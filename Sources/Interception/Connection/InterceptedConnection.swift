@@ -6,6 +6,7 @@ import NIOPosix
 import NIOSSL
 import NIOTLS
 import NetworkAddress
+import TrafficInspection
 
 /// One connection of the guest, from the moment the gateway hands it over to its end: the ClientHello is read, the server's
 /// handshake completed and judged, then the guest's, with what the server chose to speak; then a ``Relay`` takes over.
@@ -39,7 +40,9 @@ final class InterceptedConnection: @unchecked Sendable {
     private var early: [Side: ByteBuffer] = [:]
     private var endedEarly: Set<Side> = []
     private var reads: [Side: Bool] = [:]
-    private var hello = ClientHello()
+    private var helloTracker = TLSClientTracker()
+    /// The protocols that the ClientHello offers, the preferred first.
+    private var offered: [String] = []
     /// The host of the ClientHello.
     private var serverName: HostName?
     private var serverTLS: NIOSSLClientHandler?
@@ -116,22 +119,22 @@ final class InterceptedConnection: @unchecked Sendable {
 
     private func readHello() {
         guard let bytes = early[.guest] else { return }
-        do {
-            guard let hello = try ClientHello.read(bytes.readableBytesView) else { return }
-            self.hello = hello
-        } catch {
-            report(
-                .malformed(error == .notTLS ? "the guest does not speak TLS" : "the guest's ClientHello is malformed"))
+        let step = bytes.withUnsafeReadableBytes { helloTracker.next($0) }
+        if case .needMore = step { return }
+        guard case .hello(let hello, _) = step else {
+            report(.malformed("what the guest says is no ClientHello of TLS"))
             end()
             return
         }
         setReading(.guest, false)
-        guard hello.serverName == order.serverName else {
+        offered = hello.applicationProtocols.map { String(decoding: $0, as: UTF8.self) }
+        let name = hello.serverNameBytes.map { String(decoding: $0, as: UTF8.self) }
+        guard name == order.serverName else {
             report(.malformed("the ClientHello names another host than before", name: order.serverName?.excerpt(255)))
             end()
             return
         }
-        if let name = hello.serverName {
+        if let name {
             guard let host = HostName(name) else {
                 report(.malformed("the ClientHello names no host", name: name.excerpt(255)))
                 end()
@@ -161,7 +164,7 @@ final class InterceptedConnection: @unchecked Sendable {
         } else if case .address = host {
             verification = .authority
         }
-        let protocols = hello.protocols.filter { $0 == "h2" || $0 == "http/1.1" }
+        let protocols = offered.filter { $0 == "h2" || $0 == "http/1.1" }
         do {
             let context = try interceptor.upstream.context(verification, protocols: protocols)
             var name: String?
@@ -212,8 +215,8 @@ final class InterceptedConnection: @unchecked Sendable {
         pageAhead = refused
         phase = .guest
         drop(.server)
-        let protocols = hello.protocols.contains("http/1.1") || !hello.protocols.contains("h2") ? ["http/1.1"] : ["h2"]
-        acceptGuest(protocols: hello.protocols.isEmpty ? [] : protocols)
+        let protocols = offered.contains("http/1.1") || !offered.contains("h2") ? ["http/1.1"] : ["h2"]
+        acceptGuest(protocols: offered.isEmpty ? [] : protocols)
     }
 
     // MARK: The guest's handshake

@@ -1,11 +1,12 @@
 import NIOCore
+import TrafficInspection
 
 /// Answers the guest's first request with a page that says why there is no server.
 final class PageRelay: Relay {
     let spoken = "http/1"
     private unowned let connection: InterceptedConnection
     private let refused: Refused
-    private var parser = HTTP1Parser(isRequest: true)
+    private var parser = HTTPMessageReader(.requests)
     private var bytes = ByteBuffer()
 
     init(_ connection: InterceptedConnection, _ refused: Refused) {
@@ -20,7 +21,7 @@ final class PageRelay: Relay {
         self.bytes.writeImmutableBuffer(bytes)
         do {
             while true {
-                let (step, consumed) = try self.bytes.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
+                let (step, consumed) = try self.bytes.withUnsafeReadableBytes { bytes throws(HTTPFault) in
                     try parser.step(bytes)
                 }
                 self.bytes.moveReaderIndex(forwardBy: consumed)

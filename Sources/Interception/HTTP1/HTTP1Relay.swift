@@ -7,9 +7,9 @@ import TrafficInspection
 final class HTTP1Relay: Relay {
     /// A request that is under way.
     private struct Exchange {
-        let head: HTTP1Head
+        let head: HTTPHead
         var passed: RequestJudge.Passed
-        let framing: HTTP1Parser.Framing
+        let framing: HTTPBody
         let wantsUpgrade: Bool
         var scanner: StreamScanner?
         /// The head that is sent when the body is complete, and what of the body there is.
@@ -27,8 +27,8 @@ final class HTTP1Relay: Relay {
 
     private unowned let connection: InterceptedConnection
     private let judge: RequestJudge
-    private var requests = HTTP1Parser(isRequest: true)
-    private var responses = HTTP1Parser(isRequest: false)
+    private var requests = HTTPMessageReader(.requests)
+    private var responses = HTTPMessageReader(.responses)
     private var fromGuest = ByteBuffer()
     private var fromServer = ByteBuffer()
     private var exchange: Exchange?
@@ -121,7 +121,7 @@ final class HTTP1Relay: Relay {
     private func pumpRequests() {
         do {
             while !isOver, exchange?.requestIsOver != true, connection.isWritable(.server) {
-                let (step, consumed) = try fromGuest.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
+                let (step, consumed) = try fromGuest.withUnsafeReadableBytes { bytes throws(HTTPFault) in
                     try requests.step(bytes)
                 }
                 fromGuest.moveReaderIndex(forwardBy: consumed)
@@ -136,14 +136,14 @@ final class HTTP1Relay: Relay {
             if !isOver { connection.flush(.server) }
         } catch let error as Refused {
             refuse(error)
-        } catch let error as HTTP1Error {
+        } catch let error as HTTPFault {
             refuse(.malformed("the guest's request cannot be read: \(error)"))
         } catch {
             over()
         }
     }
 
-    private func begin(_ head: HTTP1Head) throws {
+    private func begin(_ head: HTTPHead) throws {
         guard case .request(let method, let target) = head.start else { return }
         connection.countRequest()
         var request = RequestHead(method: method, target: target, fields: head.fields)
@@ -152,18 +152,18 @@ final class HTTP1Relay: Relay {
         if upgrades.contains(where: { $0.starts(with: "h2".utf8) }) {
             request.fields.removeAll { $0.isNamed("upgrade") || $0.isNamed("http2-settings") }
         }
-        let framing = requests.framing
+        let framing = requests.body
         exchange = Exchange(head: head, passed: RequestJudge.Passed(), framing: framing, wantsUpgrade: false)
         let passed = try judge.judge(&request)
         var exchange = Exchange(
             head: head, passed: passed, framing: framing, wantsUpgrade: !request.fields.members("upgrade").isEmpty)
-        responses.expectResponse(to: method)
+        responses.expectResponse(toHEAD: method.elementsEqual("HEAD".utf8))
         connection.note(unreplaced: passed.unreplaced, host: passed.host)
         switch passed.body {
         case .pass: break
         case .scan: exchange.scanner = StreamScanner(judge.secrets.scanner)
         case .collect:
-            if framing != .none {
+            if framing != .length(0) {
                 exchange.held = request
                 if case .length(let length) = framing, length > UInt64(RequestJudge.longestCollected) {
                     throw Refused.tooLong
@@ -180,8 +180,8 @@ final class HTTP1Relay: Relay {
         if exchange.held == nil { send(request, head) }
     }
 
-    private func send(_ request: RequestHead, _ head: HTTP1Head) {
-        let head = HTTP1Head(
+    private func send(_ request: RequestHead, _ head: HTTPHead) {
+        let head = HTTPHead(
             start: .request(method: request.method, target: request.target), minorVersion: head.minorVersion,
             fields: request.fields)
         connection.write(ByteBuffer(bytes: head.encoded()), to: .server)
@@ -218,7 +218,7 @@ final class HTTP1Relay: Relay {
 
     private func sendEnd(_ trailers: [HeaderField], to side: Side) {
         var bytes = Array("0\r\n".utf8)
-        HTTP1Head.append(trailers, to: &bytes)
+        HTTPHead.append(trailers, to: &bytes)
         connection.write(ByteBuffer(bytes: bytes), to: side)
     }
 
@@ -252,7 +252,7 @@ final class HTTP1Relay: Relay {
     private func pumpResponses() {
         do {
             while !isOver, connection.isWritable(.guest) {
-                let (step, consumed) = try fromServer.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
+                let (step, consumed) = try fromServer.withUnsafeReadableBytes { bytes throws(HTTPFault) in
                     try responses.step(bytes)
                 }
                 fromServer.moveReaderIndex(forwardBy: consumed)
@@ -267,7 +267,7 @@ final class HTTP1Relay: Relay {
                 }
             }
             if !isOver { connection.flush(.guest) }
-        } catch let error as HTTP1Error {
+        } catch let error as HTTPFault {
             // What a server says between requests, mostly that it is tired of waiting, is no answer to the next.
             guard exchange != nil else { return over() }
             let host = exchange?.passed.host?.description
@@ -289,7 +289,7 @@ final class HTTP1Relay: Relay {
     }
 
     /// - Returns: whether the connection is no longer this relay's.
-    private func begin(response head: HTTP1Head) -> Bool {
+    private func begin(response head: HTTPHead) -> Bool {
         guard case .response(let status, _) = head.start else { return false }
         connection.write(ByteBuffer(bytes: head.encoded()), to: .guest)
         if status == 101 {
@@ -304,7 +304,7 @@ final class HTTP1Relay: Relay {
         }
         if status >= 200 {
             exchange?.responseHasBegun = true
-            exchange?.responseIsChunked = responses.framing == .chunked
+            exchange?.responseIsChunked = responses.body == .chunked
         }
         return false
     }

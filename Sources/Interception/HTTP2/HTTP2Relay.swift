@@ -2,6 +2,7 @@ import InterceptionProtocol
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
+import TrafficInspection
 
 /// Carries HTTP/2 (RFC 9113) between a guest and a server that both speak it: each stream of the guest is one of the
 /// server's, with its own flow control on either side.
@@ -47,7 +48,7 @@ final class HTTP2Relay: @unchecked Sendable {
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()
         configuration.initialSettings = [
             HTTP2Setting(parameter: .maxConcurrentStreams, value: Self.mostStreams),
-            HTTP2Setting(parameter: .maxHeaderListSize, value: HTTP1HeadParser.longest),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: HTTPMessageReader.longestHead),
             HTTP2Setting(parameter: .initialWindowSize, value: Self.window),
         ]
         // No server pushes what nobody asked for.

@@ -1,1 +1,0 @@
-../../../Sources/Interception/HTTP1/HTTP1Parser.swift

@@ -1,1 +1,0 @@
-../../../Sources/Interception/Requests/HostAndPort.swift

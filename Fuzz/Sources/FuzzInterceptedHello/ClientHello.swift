@@ -1,1 +1,0 @@
-../../../Sources/Interception/Connection/ClientHello.swift
