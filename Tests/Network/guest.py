@@ -241,7 +241,7 @@ def read_response(stream, request):
 
 
 def tls_context(step):
-    """What a client of TLS proposes; who answers is seen from the certificate, and verified only when the step says so."""
+    """What a client of TLS proposes; who answers is seen from the certificate, and verified where a step says so."""
     if step.get("verify"):
         context = ssl.create_default_context()
     else:

@@ -3,8 +3,8 @@
 
 Ready line: host (the words before a command that make it run on the host), authority (path of a certificate), log,
 packets and host_log (files of JSON lines: what reached the servers outside, which packets came to them, what reached
-those on the host), received (the same of requests below /record, with --tls), requests (nginx's log), folder. Commands on standard input, one JSON object a line, each answered by
-a line:
+those on the host), received (with --tls, a file of JSON lines: the requests below /record), requests (nginx's log),
+folder. Commands on standard input, one JSON object a line, each answered by a line:
   {"change": NAME, "kind": "A", "value": ADDRESS or null, "seconds": 1}   another answer of the name server
   {"host": [WORD]…}                                                       a command with power over the host's network
   {"outside": [WORD]…}                                                    the same outside

@@ -3,9 +3,9 @@
 
     recorder.py PORT FILE
 
-Prints `ready`. A line of JSON in FILE for each request: method, target, protocol (as nginx was spoken to), host, fields (a
-list of name and value), body (its first 4000 characters), length and md5 of the body. What each was is in the file before
-the request is answered.
+Prints `ready`. A line of JSON in FILE for each request: method, target, protocol (as nginx was spoken to), host,
+fields (a list of name and value), body (its first 4000 characters), length and md5 of the body. What each was is in
+the file before the request is answered.
 """
 
 import hashlib

@@ -6,24 +6,26 @@
                                              should be
     run_cases.py --count cases/*.json        how many cases there are
 
-A line of JSON for each case: case, ok, and of one that failed what was expected and seen. A file has `title`, `network`
-(options, or a policy), perhaps `options` for the sandbox and `lab` for the lab, and `cases`. A case is a step or has
-`steps`. Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of the name
-server), `wait` (seconds), `host` and `outside` (command), `sandpiper` (command), `log` (has: the fields of an event since
-the case began, where `"+"` is any number above zero), `renew` and `forget` (secret, and perhaps its value). A step is
-tried in the sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the file's `other`, or in one
-of the file's `sandboxes`, which are made when they are needed, each by its name with a network of its own, and are judged
-as the sandbox is. `environment` is that of the commands; with `before` and `after`, commands of ours around all.
+A line of JSON for each case: case, ok, and of one that failed what was expected and seen. A file has `title`,
+`network` (options, or a policy), perhaps `options` for the sandbox and `lab` for the lab, and `cases`. A case is a
+step or has `steps`. Beside those of guest.py there are: `policy` (network: another policy), `change` (name, value: of
+the name server), `wait` (seconds), `host` and `outside` (command), `sandpiper` (command), `log` (has: the fields of an
+event since the case began, where `"+"` is any number above zero), `renew` and `forget` (secret, and perhaps its
+value). A step is tried in the sandbox, or with `on` on the `host`, or in an `other` sandbox whose network is the
+file's `other`, or in one of the file's `sandboxes`, which are made when they are needed, each by its name with a
+network of its own, and are judged as the sandbox is. `environment` is that of the commands; with `before` and `after`,
+commands of ours around all.
 
-`{folder}` is the lab's folder, `{home}` that of the sandboxes, `{authority}` the path of that of the servers; `{sandbox}`
-and `{other}` are ids. Where a file has `secrets`, each a `file` or a `variable`, there are `{value:NAME}`, `{file:NAME}`,
-`{placeholder:NAME}`, and `{base64:TEXT}`; no value must be in any answer, nor reach a server that is not said to have it.
+`{folder}` is the lab's folder, `{home}` that of the sandboxes, `{authority}` the path of that of the servers;
+`{sandbox}` and `{other}` are ids. Where a file has `secrets`, each a `file` or a `variable`, there are `{value:NAME}`,
+`{file:NAME}`, `{placeholder:NAME}`, and `{base64:TEXT}`; no value must be in any answer, nor reach a server that is
+not said to have it.
 
 What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look;
 `reply`, text that the answer holds, or with `not_reply` does not; `received` and `not_received`, the same of what the
-web server wrote down below /record; `lines`, how many the answer has; `within` seconds, and `at_least` so many. A refusal
-by policy has to be in the sandbox's log: `event` are the fields that it has, `false` for none. What was refused must
-not have reached the servers.
+web server wrote down below /record; `lines`, how many the answer has; `within` seconds, and `at_least` so many. A
+refusal by policy has to be in the sandbox's log: `event` are the fields that it has, `false` for none. What was
+refused must not have reached the servers.
 """
 
 import argparse

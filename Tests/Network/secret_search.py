@@ -3,10 +3,11 @@
 
     secret_search.py --executables FOLDER --home FOLDER
 
-The sandbox has one secret from a file and one from a variable, and uses both. Then, at each stage of its life, the values
-are looked for as they are and in other forms: in every file of the home, in what our commands print, in the command
-lines, environments, open files in memory and (where that is permitted) memory of every process but the interceptor. That
-the search finds what is there is shown with the placeholders. A line of JSON for each stage: case, ok, wrong.
+The sandbox has one secret from a file and one from a variable, and uses both. Then, at each stage of its life, the
+values are looked for as they are and in other forms: in every file of the home, in what our commands print, in the
+command lines, environments, open files in memory and (where that is permitted) memory of every process but the
+interceptor. That the search finds what is there is shown with the placeholders. A line of JSON for each stage: case,
+ok, wrong.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Servers outside for interception: such that no client should trust, such that speak no HTTP under TLS, one that writes
-down what it is asked."""
+"""Servers outside for interception: such that no client should trust, such that speak no HTTP under TLS, one that
+writes down what it is asked."""
 
 import hashlib
 import os

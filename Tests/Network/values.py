@@ -13,6 +13,10 @@ def _random(count):
     return "".join(secrets.choice(_ALPHABET) for _ in range(count))
 
 
+def _open_private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
 class Values:
     """Random values by name: each in a `file`, or in a `variable` LAB_NAME of whoever starts a sandbox. All begin with
     `mark`, a text that is found nowhere else."""
@@ -37,7 +41,7 @@ class Values:
         if self._kinds[name] == "variable":
             self.environment[f"LAB_{name}"] = value
         else:
-            with open(self.path(name), "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            with open(self.path(name), "w", encoding="utf-8", opener=_open_private) as file:
                 file.write(value + "\n")
 
     def forget(self, name):
