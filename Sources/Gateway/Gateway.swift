@@ -120,6 +120,9 @@ public final class Gateway: Sendable {
         }
     }
 
+    /// Lets those in who have waited at published ports.
+    public func admitCallers() async { try? await ask { loop, answer in answer.give(.success(loop.admitCallers())) } }
+
     // MARK: While the machine is frozen
 
     /// Sends nothing more to the guest, and returns when its engine has taken all that was sent. Time stands in the stack

@@ -26,6 +26,8 @@ public struct GatewayConfiguration: Sendable {
     public var ports: [PublishedPort] = []
     /// Sockets of these that another gateway has left, and where this one leaves them.
     public var sleepingPorts: SleepingPorts?
+    /// Whether callers at ports are let in at once, and not with ``Gateway/admitCallers()``.
+    public var admitsCallers = true
     /// Hears on the gateway's thread whether ports are used by somebody, whenever that changes; must not block.
     public var tellUse: @Sendable (Bool) -> Void = { _ in }
     /// The sandbox's places in private networks.

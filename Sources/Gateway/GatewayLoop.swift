@@ -78,6 +78,7 @@ final class GatewayLoop {
     private var ingress: RateLimit
     private var hasEnded = false
     private let sleepingPorts: SleepingPorts?
+    private var admitsCallers: Bool
     /// Hears whether published ports are used, whenever that changes.
     private let tellUse: (Bool) -> Void
     private var isUsed = false
@@ -112,6 +113,7 @@ final class GatewayLoop {
         _ tell: @escaping @Sendable (NetworkEvent) -> Void
     ) throws {
         sleepingPorts = configuration.sleepingPorts
+        admitsCallers = configuration.admitsCallers
         tellUse = configuration.tellUse
         try socket.setNonblocking(true)
         link = FrameLink(socket)
@@ -339,7 +341,7 @@ final class GatewayLoop {
             isHeld = true
             link.isClosed = true
             heldSince = now
-            for listener in ports.values { listener.suspend(true, in: self) }
+            suspendPorts()
         }
         let settlement = Settlement(deadline: now &+ Settlement.patience, isReached: { [link] in link.isTaken }, done)
         settlements.append(settlement)
@@ -362,8 +364,18 @@ final class GatewayLoop {
         link.isClosed = false
         heldTime &+= now &- heldSince
         link.mayWrite = true
-        for listener in ports.values { listener.suspend(false, in: self) }
+        suspendPorts()
         stack.outputReady(at: time)
+    }
+
+    /// Lets callers in from here on.
+    func admitCallers() {
+        admitsCallers = true
+        suspendPorts()
+    }
+
+    private func suspendPorts() {
+        for listener in ports.values { listener.suspend(isHeld || !admitsCallers, in: self) }
     }
 
     /// Ends the loop.
@@ -396,6 +408,7 @@ final class GatewayLoop {
                 case .udp: try DatagramListener(port, kept?.socket, in: self)
                 }
             ports[listener.port] = listener
+            listener.suspend(isHeld || !admitsCallers, in: self)
             return listener.port
         } catch {
             throw GatewayError.port(port, error)

@@ -74,7 +74,8 @@ extension Supervisor {
         var network: MachineNetwork?
         do {
             try noteEngine(machine, engine, memory: frozen.manifest.memory, template: nil)
-            network = try await startNetwork(machine)
+            // Who calls before the machine goes on would be taken for a caller of before.
+            network = try await startNetwork(machine, admitsCallers: false)
             // It answers: now it takes the place of the frozen one, since its disk is about to change.
             try await machine.pause()
             try await Self.onThread {

@@ -301,6 +301,7 @@ extension Supervisor {
                             try await relay.goOn()
                             try await thaw(frozen, &received, outbound, console)
                             await relay.release()
+                            await started.network?.gateway.admitCallers()
                         } else {
                             try await configure(started, &received, outbound, console)
                         }

@@ -19,9 +19,10 @@ struct MachineNetwork: Sendable {
 
 extension Supervisor {
     /// Connects a machine's network device with a gateway, or unplugs it.
+    /// - Parameter admitsCallers: whether callers at published ports are let in at once.
     /// - Returns: `nil` for a sandbox that has no network: its device has no carrier, and nobody is at the other end.
     /// - Throws: `GatewayError`, `EngineError`, `StateError` when there is no proxy where one is to be.
-    func startNetwork(_ machine: QEMUMachine) async throws -> MachineNetwork? {
+    func startNetwork(_ machine: QEMUMachine, admitsCallers: Bool = true) async throws -> MachineNetwork? {
         let settings = network
         let memberships = try memberships.get()
         guard !settings.policy.isClosed || !memberships.isEmpty, let link = machine.network else {
@@ -47,6 +48,7 @@ extension Supervisor {
         let (use, tellUse) = AsyncStream.makeStream(of: Bool.self, bufferingPolicy: .bufferingNewest(1))
         configuration.tellUse = { tellUse.yield($0) }
         configuration.sleepingPorts = sleepingPorts
+        configuration.admitsCallers = admitsCallers
         let gateway = try await Gateway.start(link, configuration) { told.yield($0) }
         // Ports that were withdrawn meanwhile.
         sleepingPorts.close()

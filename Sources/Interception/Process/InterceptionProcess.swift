@@ -33,8 +33,9 @@ public enum InterceptionProcess {
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: InterceptionMessage.longestOrder, alignment: 16)
         defer { buffer.deallocate() }
-        guard let (first, passed) = try socket.nextOrder(using: buffer) else { return }
-        let interceptor = try configure(socket, first, values: passed.first)
+        // The file of values is let go of here.
+        guard let interceptor = try socket.nextOrder(using: buffer).map({ try configure(socket, $0, values: $1.first) })
+        else { return }
         while let (order, sockets) = try socket.nextOrder(using: buffer) {
             guard case .connection(let order) = order, sockets.count == 2 else {
                 throw InterceptionError.unreadable("order for a connection")
