@@ -17,15 +17,15 @@ network of its own, and are judged as the sandbox is. `environment` is that of t
 commands of ours around all.
 
 `{folder}` is the lab's folder, `{home}` that of the sandboxes, `{authority}` the path of that of the servers;
-`{sandbox}` and `{other}` are ids. Where a file has `secrets`, each a `file` or a `variable`, there are `{value:NAME}`,
-`{file:NAME}`, `{placeholder:NAME}`, and `{base64:TEXT}`; no value must be in any answer, nor reach a server that is
-not said to have it.
+`{sandbox}`, with all of it `{id}`, and `{other}` are ids. Where a file has `secrets`, each a `file` or a `variable`,
+there are `{value:NAME}`, `{file:NAME}`, `{placeholder:NAME}`, and `{base64:TEXT}`; no value must be in any answer, nor
+reach a server that is not said to have it.
 
 What is expected of a step: `is`, its outcome, one of several, or `denied`: refused as a refusal by policy may look;
 `reply`, text that the answer holds, or with `not_reply` does not; `received` and `not_received`, the same of what the
-web server wrote down below /record; `lines`, how many the answer has; `within` seconds, and `at_least` so many. A
-refusal by policy has to be in the sandbox's log: `event` are the fields that it has, `false` for none. What was
-refused must not have reached the servers.
+web server wrote down below /record, and `may_get` what it might; `lines`, how many the answer has; `within` seconds,
+and `at_least` so many. A refusal by policy has to be in the sandbox's log: `event` are the fields that it has, `false`
+for none. What was refused must not have reached the servers.
 """
 
 import argparse
@@ -46,7 +46,7 @@ from product import LAB_IN_GUEST, Failure, Product  # noqa: E402
 from values import Values, forms  # noqa: E402
 
 # What a step says of its answer: not for the ears of who is asked.
-EXPECTED = ("is", "reply", "not_reply", "received", "not_received", "event", "reached", "lines")
+EXPECTED = ("is", "reply", "not_reply", "received", "not_received", "may_get", "event", "reached", "lines")
 # Commands of ours in which whatever runs in a sandbox ends, or is not heard of any more.
 ENDING = ("stop", "start", "restart", "kill", "pause", "resume")
 
@@ -212,6 +212,7 @@ class Runner:
         on = step.get("on", "sandbox")
         box = self.box(on) if "command" in step and on in self.table.get("sandboxes", ()) else self.sandbox
         known = {"authority": self.lab.facts["authority"], "sandbox": getattr(box, "name", ""),
+                 "id": getattr(box, "id", ""),
                  "other": getattr(getattr(self, "other", None), "name", "")}
         for name, value in known.items():
             text = text.replace(f"{{{name}}}", value)
@@ -336,7 +337,7 @@ class Runner:
                 return f"the server got {self.hidden(word)!r}"
         others = [*self.lab.reached([0, 0])[0], text] if self.values.all else []
         told = [form.decode() for value in self.values.all for form in forms(value)]
-        allowed = "".join(wanted)
+        allowed = "".join([*wanted, *step.get("may_get", [])])
         for value in told:
             if value not in allowed and any(value in str(other) for other in others):
                 return "a server got the value of a secret that it was not to have"

@@ -210,14 +210,15 @@ class Life:
             for what in ("cmdline", "environ"):
                 with contextlib.suppress(PermissionError, FileNotFoundError, ProcessLookupError):
                     note(f"{what} of {name}", search.file(f"/proc/{process}/{what}"))
-            if name == "sandpiper-tls":
-                continue
             with contextlib.suppress(PermissionError, FileNotFoundError, ProcessLookupError):
                 for number in os.listdir(f"/proc/{process}/fd"):
                     with contextlib.suppress(OSError):
                         link = f"/proc/{process}/fd/{number}"
                         if os.readlink(link).startswith("/memfd:"):
                             note(f"open file in memory of {name}", search.file(link))
+            # The one process that has them.
+            if name == "sandpiper-tls":
+                continue
             with contextlib.suppress(PermissionError, FileNotFoundError, ProcessLookupError):
                 note(f"memory of {name}", search.memory(process))
 
