@@ -103,20 +103,20 @@ class Search:
         return found
 
 
-def processes(executables):
-    """Ours that run: the number of each, and what it is called."""
-    parents, names = {}, {}
+def processes(sandboxes):
+    """Of these sandboxes: the number of each process, and what it is called."""
+    parents, words = {}, {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             with open(f"/proc/{name}/stat", "rb") as file:
                 parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
             with open(f"/proc/{name}/cmdline", "rb") as file:
-                names[int(name)] = file.read().split(b"\0")[0].decode(errors="replace")
-    ours = {process for process, name in names.items() if name.startswith(executables + "/") or "/sandpiper" in name}
+                words[int(name)] = file.read().decode(errors="replace").split("\0")
+    ours = {process for process, line in words.items() if any(sandbox in line for sandbox in sandboxes)}
     # What is started may call itself anything.
     while more := {process for process, parent in parents.items() if parent in ours and process not in ours}:
         ours |= more
-    return {process: os.path.basename(names.get(process, "")) or "?" for process in sorted(ours)}
+    return {process: os.path.basename(words.get(process, [""])[0]).strip("[]") or "?" for process in sorted(ours)}
 
 
 class Life:
@@ -125,6 +125,8 @@ class Life:
     def __init__(self, lab, product, values):
         self.lab, self.product, self.values = lab, product, values
         self.failed = self._bytes = 0
+        # Of processes that were looked at, at some time.
+        self._names = set()
         self.sandbox = product.create("public", [
             "--name", "searched", "--record-connections", "--tls-authority", lab.facts["authority"],
             "--secret", f"TOKEN=@{values.path('TOKEN')}@api.example.com",
@@ -171,6 +173,8 @@ class Life:
         seen = [place for place, found in placed.items() if "placeholder" in found]
         if not any(place.endswith("/sandbox.json") for place in seen):
             return f"the placeholders were not even found in the record, only in {seen}"
+        if missing := {"sandpiper-supervisor", "sandpiper-tls", "sandpiper-vm"} - self._names:
+            return f"no {', no '.join(sorted(missing))} was looked at"
         if frozen and not any(place.startswith("file") and self._is_memory(place) for place in seen):
             return f"the placeholders were not even found in a frozen memory, only in {seen}"
         return None
@@ -206,7 +210,8 @@ class Life:
         return placed
 
     def _look_at_processes(self, search, note):
-        for process, name in processes(os.path.dirname(self.product.command("x")[-2])).items():
+        for process, name in processes(os.listdir(os.path.join(self.product.home, "sandboxes"))).items():
+            self._names.add(name)
             for what in ("cmdline", "environ"):
                 with contextlib.suppress(PermissionError, FileNotFoundError, ProcessLookupError):
                     note(f"{what} of {name}", search.file(f"/proc/{process}/{what}"))
