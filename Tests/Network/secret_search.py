@@ -105,18 +105,21 @@ class Search:
 
 def processes(sandboxes):
     """Of these sandboxes: the number of each process, and what it is called."""
-    parents, words = {}, {}
+    parents, words, names = {}, {}, {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             with open(f"/proc/{name}/stat", "rb") as file:
-                parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+                begin, _, rest = file.read().rpartition(b")")
+            parents[int(name)] = int(rest.split()[1])
+            # For those without a command line.
+            names[int(name)] = begin.partition(b"(")[2].decode(errors="replace")
             with open(f"/proc/{name}/cmdline", "rb") as file:
                 words[int(name)] = file.read().decode(errors="replace").split("\0")
     ours = {process for process, line in words.items() if any(sandbox in line for sandbox in sandboxes)}
     # What is started may call itself anything.
     while more := {process for process, parent in parents.items() if parent in ours and process not in ours}:
         ours |= more
-    return {process: os.path.basename(words.get(process, [""])[0]).strip("[]") or "?" for process in sorted(ours)}
+    return {process: os.path.basename(words.get(process, [""])[0]) or names[process] for process in sorted(ours)}
 
 
 class Life:
