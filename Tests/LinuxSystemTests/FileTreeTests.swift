@@ -60,7 +60,7 @@ final class TestFolder {
         #expect(error?.number == EFBIG)
     }
 
-    @Test("a lock is held against others until its last reference goes", .timeLimit(.minutes(1)))
+    @Test("a lock is held against others until its last reference goes", .timeLimit(.minutes(5)))
     func lock() throws {
         let folder = try TestFolder()
         let path = folder.path + "/lock"

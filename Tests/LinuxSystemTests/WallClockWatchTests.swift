@@ -14,7 +14,7 @@ import Testing
         #expect(await iterator.next() != nil)
     }
 
-    @Test("ends with the task that waits", .timeLimit(.minutes(1)))
+    @Test("ends with the task that waits", .timeLimit(.minutes(5)))
     func end() async throws {
         let waiting = Task { for await _ in try WallClockWatch.changes() {} }
         try await Task.sleep(for: .milliseconds(50))

@@ -7,7 +7,7 @@ import Testing
 @testable import Supervisor
 
 /// The way between a guest and the servers of its mounts, with the test in the place of both.
-@Suite(.timeLimit(.minutes(1))) struct MountRelayTests {
+@Suite(.timeLimit(.minutes(5))) struct MountRelayTests {
     private static let stream = MountRelay.firstStream
 
     /// Runs a relay for one mount; `body` gets the guest's and the server's end, when the mount is in place.
