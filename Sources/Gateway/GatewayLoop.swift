@@ -77,15 +77,16 @@ final class GatewayLoop {
     private var egress: RateLimit
     private var ingress: RateLimit
     private var hasEnded = false
-    private let sleepingPorts: SleepingPorts?
-    private var admitsCallers: Bool
+    let sleepingPorts: SleepingPorts?
+    /// Whether those are let in who call at published ports.
+    var admitsCallers: Bool
     /// Hears whether published ports are used, whenever that changes.
-    private let tellUse: (Bool) -> Void
-    private var isUsed = false
+    let tellUse: (Bool) -> Void
+    var isUsed = false
     /// Connections through published ports.
     var callers = 0
     /// Whether the machine stands still, or is about to: nothing goes to it, and its time stands.
-    private var isHeld = false
+    private(set) var isHeld = false
     private var heldSince: UInt64 = 0
     private var heldTime: UInt64 = 0
     private var settlements: [Settlement] = []
@@ -368,16 +369,6 @@ final class GatewayLoop {
         stack.outputReady(at: time)
     }
 
-    /// Lets callers in from here on.
-    func admitCallers() {
-        admitsCallers = true
-        suspendPorts()
-    }
-
-    private func suspendPorts() {
-        for listener in ports.values { listener.suspend(isHeld || !admitsCallers, in: self) }
-    }
-
     /// Ends the loop.
     func end() { hasEnded = true }
 
@@ -391,42 +382,6 @@ final class GatewayLoop {
         for flow in Array(datagrams.values) { flow.close(in: self) }
         for flow in Array(echoes.values) { flow.close(in: self) }
         networks?.close(in: self)
-    }
-
-    // MARK: Published ports
-
-    /// Listens at a port of the host.
-    /// - Throws: ``GatewayError``.
-    @discardableResult
-    func publish(_ port: PublishedPort) throws -> PublishedPort {
-        guard ports[port] == nil else { throw GatewayError.published(port) }
-        let kept = sleepingPorts?.take(port)
-        do throws(SystemError) {
-            let listener: any PortListener =
-                switch port.transport {
-                case .tcp: try StreamListener(port, kept?.socket, in: self)
-                case .udp: try DatagramListener(port, kept?.socket, in: self)
-                }
-            ports[listener.port] = listener
-            listener.suspend(isHeld || !admitsCallers, in: self)
-            return listener.port
-        } catch {
-            throw GatewayError.port(port, error)
-        }
-    }
-
-    /// Listens at a port no more.
-    /// - Throws: ``GatewayError``.
-    func withdraw(_ port: PublishedPort) throws {
-        guard let listener = ports.removeValue(forKey: port) else { throw GatewayError.notPublished(port) }
-        listener.close(in: self)
-    }
-
-    private func noteUse() {
-        let isUsed = callers > 0 || ports.values.contains { $0.isUsed }
-        guard isUsed != self.isUsed else { return }
-        self.isUsed = isUsed
-        tellUse(isUsed)
     }
 
     private func tellSettled() {

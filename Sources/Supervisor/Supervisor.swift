@@ -70,7 +70,7 @@ public struct Supervisor: Sendable {
     public func run(client control: Descriptor) async {
         // Before anything happens that it should hear of.
         guard let seat = await takeSeat() else { return }
-        await withTaskGroup(of: Ending?.self) { tasks in
+        let goes = await withTaskGroup(of: Ending?.self) { tasks in
             tasks.addTask {
                 await serve(control, seat)
                 // A sandbox that goes on without its first client listens for others.
@@ -93,10 +93,13 @@ public struct Supervisor: Sendable {
                 ending = result
                 break
             }
-            await finish(ending)
+            let goes = await finish(ending)
             tasks.cancelAll()
             await endInterceptor()
+            return goes
         }
+        // Whatever was still at work then may have written something.
+        if goes { directory.removeFiles() }
     }
 
     /// Stops the sandbox in good order, as when the host goes down; one that ends with its client ends at once.
@@ -204,11 +207,13 @@ public struct Supervisor: Sendable {
     // MARK: The state on disk
 
     /// Tells clients and the files how the sandbox ended.
-    private func finish(_ ending: Ending) async {
+    /// - Returns: whether it goes, and all its files with it.
+    private func finish(_ ending: Ending) async -> Bool {
         let wasReady = await session.wasReady
         if case .paused(let resumesOnRequest) = ending {
             notePause(resumesOnRequest: resumesOnRequest, isOwned: false)
-            return await end(nil)
+            await end(nil)
+            return false
         }
         if FileTree.exists(directory.frozen), !isFirstLife {
             // It did not go on, and may another time.
@@ -216,9 +221,11 @@ public struct Supervisor: Sendable {
             life = life.paused(resumesOnRequest: life.resumesOnRequest ?? false)
             life.reason = reason(of: ending)
             note(life, durable: true)
-            return await end(life.reason ?? "the sandbox was not resumed")
+            await end(life.reason ?? "the sandbox was not resumed")
+            return false
         }
-        if record.removesItself || !wasReady && isFirstLife {
+        let goes = record.removesItself || !wasReady && isFirstLife
+        if goes {
             directory.removeFiles()
         } else {
             try? FileTree.removeFile(directory.engine)
@@ -235,6 +242,7 @@ public struct Supervisor: Sendable {
         let event = EventLog.Event(isCrash ? .crash : .stop, id, name: record.name, detail: reason(of: ending))
         EventLog(home).append(event)
         await end(reason(of: ending) ?? (wasReady ? nil : "the sandbox was ended before it was ready"))
+        return goes
     }
 
     /// Takes leave of the clients.

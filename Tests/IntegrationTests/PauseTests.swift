@@ -223,7 +223,9 @@ import Testing
                     name='[s]andpiper-supervisor \(sandbox.id)'
                     sandpiper resume victim >out 2>&1 </dev/null & sleep \(delay)
                     pkill -KILL -f "$name" && while pgrep -f "$name" >/dev/null; do sleep 0.05; done
-                    wait; true
+                    wait
+                    # A process has no name any more a moment before its lock is free.
+                    sleep 0.2
                     """)
                 let life = sandbox.currentLife()
                 switch life.status {

@@ -103,6 +103,18 @@ struct RefusalTests {
         #expect(output.hasSuffix("evil.example.net is not allowed by this sandbox's network policy\n"))
     }
 
+    @Test("words that could become a request and do not go on end the connection, and never reach the server")
+    func unfinishedWords() async throws {
+        let authority = try await TestAuthority()
+        try await authority.issue("DNS:api.example.com")
+        let server = try await OddServer(authority, ["": "b'220 ready\\r\\n'"], options: "raw")
+        let gateway = try TestGateway(authority)
+        let port = try gateway.listen(.init(target: server.port))
+        #expect(try await openssl(gateway, port, "sleep 1; printf words; sleep 14") == "220 ready\r\n")
+        let events = try await gateway.events { if case .refused = $0 { true } else { false } }
+        #expect(events.contains { if case .refused(let refusal) = $0 { refusal.reason == .limit } else { false } })
+    }
+
     private func openssl(_ gateway: TestGateway, _ port: UInt16, _ input: String, name: String = "api.example.com")
         async throws
         -> String

@@ -25,8 +25,9 @@ final class InterceptedConnection: @unchecked Sendable {
         case over
     }
 
-    /// How long all handshakes may take together, and a guest may take for its ClientHello.
-    private static let handshakeTime = TimeAmount.seconds(30)
+    /// How long all handshakes may take together, and a guest may take for its ClientHello. Generous: an emulated guest that
+    /// begins many at once takes long for each.
+    private static let handshakeTime = TimeAmount.seconds(120)
     /// How long a guest may take for what was said to it before the connection ended.
     static let lingerTime = TimeAmount.seconds(30)
 
@@ -202,6 +203,14 @@ final class InterceptedConnection: @unchecked Sendable {
                 + CertificateFault.explain(serverTLS?.peerCertificate, for: host))
     }
 
+    /// Whether the other side has merely gone.
+    private static func isEnd(_ error: any Error) -> Bool {
+        if let error = error as? NIOSSLError, case .handshakeFailed(let cause) = error {
+            return "\(cause)".contains("EOF")
+        }
+        return false
+    }
+
     private static func words(_ error: any Error) -> String {
         if let error = error as? NIOSSLError, case .handshakeFailed(let cause) = error {
             return "\(cause)".excerpt(160)
@@ -366,7 +375,7 @@ final class InterceptedConnection: @unchecked Sendable {
         case (.server, .server): refuseServer(failure(of: error))
         case (.guest, .guest):
             // Mostly a guest that does not trust the authority; the gateway sees no request then.
-            if pageAhead == nil {
+            if pageAhead == nil, !Self.isEnd(error) {
                 report(
                     Refused(
                         status: 502, reason: .malformed, name: serverName.map { "\($0)" },

@@ -14,6 +14,8 @@ final class SniffingRelay: Relay {
     let spoken = "opaque"
     /// A line longer than this is none of HTTP.
     private static let longestLine = 16_384
+    /// How long the line may take, once begun. It is not passed on then: the rest could make it one of HTTP.
+    private static let lineTime = TimeAmount.seconds(10)
 
     private unowned let connection: InterceptedConnection
     private var first = ByteBuffer()
@@ -31,8 +33,18 @@ final class SniffingRelay: Relay {
             connection.flush(.guest)
             return
         }
+        if first.readableBytes == 0 {
+            connection.setDeadline(Self.lineTime) { connection in
+                connection.report(
+                    Refused(
+                        status: 408, reason: .limit, name: connection.order.serverName,
+                        detail: "the guest's first words could be those of HTTP, and no line end follows"))
+                connection.end()
+            }
+        }
         first.writeImmutableBuffer(bytes)
         if let guess = first.withUnsafeReadableBytes({ Self.guess($0) }) {
+            connection.cancelDeadline()
             connection.relay(guess, early: first)
         }
     }
