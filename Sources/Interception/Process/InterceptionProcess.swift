@@ -33,15 +33,21 @@ public enum InterceptionProcess {
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: InterceptionMessage.longestOrder, alignment: 16)
         defer { buffer.deallocate() }
-        // The file of values is let go of here.
-        guard let interceptor = try socket.nextOrder(using: buffer).map({ try configure(socket, $0, values: $1.first) })
-        else { return }
+        guard let interceptor = try interceptor(socket, buffer) else { return }
         while let (order, sockets) = try socket.nextOrder(using: buffer) {
             guard case .connection(let order) = order, sockets.count == 2 else {
                 throw InterceptionError.unreadable("order for a connection")
             }
             interceptor.accept(order, guest: sockets[0], server: sockets[1])
         }
+    }
+
+    /// Waits for the configuration, and lets go of the file with the values of secrets, which nobody needs any more.
+    private static func interceptor(
+        _ socket: InterceptionSocket, _ buffer: UnsafeMutableRawBufferPointer
+    ) throws -> Interceptor? {
+        guard let (order, passed) = try socket.nextOrder(using: buffer) else { return nil }
+        return try configure(socket, order, values: passed.first)
     }
 
     private static func configure(
