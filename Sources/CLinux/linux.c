@@ -64,14 +64,14 @@ ssize_t linux_send(int socket, const void *bytes, size_t count, int passed) {
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-ssize_t linux_send_message(int socket, const void *first, size_t first_count, const void *second, size_t second_count,
-                           const int *passed, int passed_count, bool waits) {
+ssize_t linux_send_message(int socket, const void *bytes, size_t count, const int *passed, int passed_count,
+                           bool waits) {
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(2 * sizeof(int))];
     } control = {{0}};
-    struct iovec parts[2] = {{(void *)first, first_count}, {(void *)second, second_count}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    struct iovec part = {(void *)bytes, count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     if (passed_count < 0 || passed_count > 2) {
         errno = EINVAL;
         return -1;

@@ -28,12 +28,6 @@ public struct LockedBytes: ~Copyable, Sendable {
         fill(UnsafeMutableRawBufferPointer(rebasing: memory[..<count]))
     }
 
-    /// Moves the bytes out of `source`, which holds zeros afterwards.
-    public init(moving source: UnsafeMutableRawBufferPointer) throws(SystemError) {
-        try self.init(count: source.count) { $0.copyMemory(from: UnsafeRawBufferPointer(source)) }
-        Self.wipe(source)
-    }
-
     /// Lends the bytes. What is copied out of here is the borrower's to overwrite.
     public borrowing func withBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

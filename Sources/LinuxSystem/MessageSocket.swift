@@ -10,24 +10,21 @@ public struct ReceivedMessage: Sendable {
 }
 
 extension Descriptor {
-    /// Sends one message on a socket that keeps their bounds, made of two parts, so that nobody has to join them.
+    /// Sends one message on a socket that keeps their bounds, with descriptors where there are some.
     /// - Parameters:
     ///   - passed: at most two descriptors, of which the receiver gets copies of its own.
     ///   - waits: whether the calling thread waits for room.
     /// - Throws: ``SystemError``: `EAGAIN` without room, `EMSGSIZE` when the message is too long for the socket.
     public func sendMessage(
-        _ first: UnsafeRawBufferPointer,
-        _ second: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        passing passed: [Descriptor] = [], waits: Bool
+        _ bytes: UnsafeRawBufferPointer, passing passed: [Descriptor] = [], waits: Bool
     ) throws(SystemError) {
         let numbers = passed.map(\.rawValue)
         // The kernel takes its references before the call returns; until then `passed` keeps the descriptors open.
         let sent = withExtendedLifetime(passed) {
             linux_send_message(
-                rawValue, first.baseAddress, first.count, second.baseAddress, second.count, numbers,
-                Int32(clamping: numbers.count), waits)
+                rawValue, bytes.baseAddress, bytes.count, numbers, Int32(clamping: numbers.count), waits)
         }
-        guard sent == first.count + second.count else { throw SystemError("send a message") }
+        guard sent == bytes.count else { throw SystemError("send a message") }
     }
 
     /// Receives one message from a socket that keeps their bounds.

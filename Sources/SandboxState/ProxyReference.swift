@@ -28,7 +28,7 @@ public enum ProxyReference: Hashable, Sendable {
             }
             guard text.utf8.count <= Self.longest else { throw .badProxy("…", reason: "it is too long") }
             self = .url(text)
-        } else if Self.isVariable(text) {
+        } else if EnvironmentVariable.isName(text, longest: 255) {
             self = .variable(text)
         } else {
             throw .badProxy(
@@ -58,15 +58,6 @@ public enum ProxyReference: Hashable, Sendable {
         let url = Self.trimmed(text)
         _ = try UpstreamProxy(url, named: description)
         return url
-    }
-
-    private static func isVariable(_ text: String) -> Bool {
-        guard let first = text.utf8.first, text.utf8.count <= 255 else { return false }
-        func isLetter(_ byte: UInt8) -> Bool {
-            byte == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-        }
-        return isLetter(first)
-            && text.utf8.allSatisfy { isLetter($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 
     private static func trimmed(_ text: String) -> String {

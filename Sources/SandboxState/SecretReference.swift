@@ -27,13 +27,14 @@ public struct SecretReference: Codable, Equatable, Sendable {
     ///   - hosts: the only ones that get the value.
     /// - Throws: ``StateError/badSecret(_:reason:)``.
     public init(_ name: String, from source: Source? = nil, hosts: [HostPattern]) throws(StateError) {
-        guard Self.isVariable(name) else {
+        let longestName = 128
+        guard EnvironmentVariable.isName(name, longest: longestName) else {
             throw .badSecret(name, reason: "its name is none of a variable: letters, digits and underscores")
         }
         let source = source ?? .variable(name)
         switch source {
         case .variable(let variable):
-            guard Self.isVariable(variable) else {
+            guard EnvironmentVariable.isName(variable, longest: longestName) else {
                 throw .badSecret(name, reason: "'\(variable)' is no name of a variable; a file is written @FILE")
             }
         case .file(let path):
@@ -82,14 +83,4 @@ public struct SecretReference: Codable, Equatable, Sendable {
         }
         try self.init(name, from: source, hosts: hosts)
     }
-
-    private static func isVariable(_ name: String) -> Bool {
-        guard (1...128).contains(name.utf8.count), let first = name.utf8.first else { return false }
-        return name.utf8.allSatisfy { byte in
-            byte == UInt8(ascii: "_") || isDigit(byte)
-                || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-        } && !isDigit(first)
-    }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 }

@@ -39,10 +39,9 @@ int linux_pidfd_send_signal(int pidfd, int signal);
 ssize_t linux_copy_file_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
 /// send(2) on a unix socket, never waiting and without a signal; `passed` goes along unless it is negative.
 ssize_t linux_send(int socket, const void *bytes, size_t count, int passed);
-/// sendmsg(2) of one message made of two parts, with up to two descriptors, without a signal; `waits` says whether it may
-/// wait for room.
-ssize_t linux_send_message(int socket, const void *first, size_t first_count, const void *second, size_t second_count,
-                           const int *passed, int passed_count, bool waits);
+/// sendmsg(2) of one message with up to two descriptors, without a signal; `waits` says whether it may wait for room.
+ssize_t linux_send_message(int socket, const void *bytes, size_t count, const int *passed, int passed_count,
+                           bool waits);
 /// recvmsg(2) of one message with up to two descriptors, close-on-exec; `passed` gets them, -1 where there is none. A
 /// message that does not fit, or comes with more, fails with EMSGSIZE and is gone with its descriptors.
 ssize_t linux_receive_message(int socket, void *bytes, size_t count, int passed[2], bool waits);
