@@ -77,6 +77,8 @@ final class GatewayLoop {
     private var egress: RateLimit
     private var ingress: RateLimit
     private var hasEnded = false
+    /// Whether the loop wakes when the engine has read something.
+    private var waitsForLink = true
     let sleepingPorts: SleepingPorts?
     /// Whether those are let in who call at published ports.
     var admitsCallers: Bool
@@ -136,8 +138,7 @@ final class GatewayLoop {
         self.commands = commands
         names = NameService(configuration.nameServers)
         epoll = try Epoll()
-        try epoll.add(
-            socket.rawValue, [.readable, .writable, .changesOnly], token: Self.linkToken)
+        try epoll.add(socket.rawValue, [.readable, .writable, .changesOnly], token: Self.linkToken)
         try epoll.add(commands.wakeup.descriptor.rawValue, .readable, token: Self.commandToken)
         try epoll.add(addresses.changes.rawValue, .readable, token: Self.addressToken)
         if let (socket, secrets) = configuration.interception {
@@ -202,6 +203,7 @@ final class GatewayLoop {
             try flushLink()
             recorder.tellLeftOut(at: now)
             tellSettled()
+            try waitForLink()
             noteUse()
         } catch {
             // The engine has ended, or does not keep to its protocol: either way there is no network any more.
@@ -232,6 +234,15 @@ final class GatewayLoop {
             handleEvents()
             if link.sent == before, link.isEmpty { return }
         }
+    }
+
+    /// Wakes by what the engine reads only where something waits for it: else that would be once for each frame.
+    private func waitForLink() throws(FrameLink.Failure) {
+        let waits = !link.mayWrite || !settlements.isEmpty
+        guard waits != waitsForLink else { return }
+        waitsForLink = waits
+        let events: Epoll.Events = waits ? [.readable, .writable, .changesOnly] : [.readable, .changesOnly]
+        do { try epoll.change(link.socket.rawValue, events, token: Self.linkToken) } catch { throw .broken }
     }
 
     private func handleEvents() {

@@ -22,6 +22,21 @@ import Testing
         }
     }
 
+    @Test("programs pay for no controller of control groups that nobody asked for, and root may turn on every one")
+    func controllers() async throws {
+        try await TestHome.with { home in
+            let outcome = try await home.busybox(
+                """
+                cd /sys/fs/cgroup && cat cgroup.subtree_control
+                echo '+cpu +memory +io' >cgroup.subtree_control && mkdir container && echo 16M >container/memory.max
+                echo $$ >container/cgroup.procs && cat container/memory.max && grep -c pids /proc/self/cgroup
+                ls container/cpu.max sandbox/cpu.max
+                """)
+            #expect(
+                outcome.lines == ["pids", "16777216", "0", "container/cpu.max", "sandbox/cpu.max"], "\(outcome.error)")
+        }
+    }
+
     @Test("two sandboxes share no name, no machine id and no random number")
     func identity() async throws {
         try await TestHome.with { home in

@@ -66,9 +66,8 @@ final class FrameLink: FrameOutput {
             while wanted(), let frame = try nextFrame() { body(frame) }
             guard mayRead, wanted() else { return }
             makeRoom()
-            let count = recv(
-                socket.rawValue, incoming.baseAddress.map { $0 + readTo }, Self.capacity - readTo,
-                Int32(MSG_DONTWAIT))
+            let room = Self.capacity - readTo
+            let count = recv(socket.rawValue, incoming.baseAddress.map { $0 + readTo }, room, Int32(MSG_DONTWAIT))
             if count == 0 { throw .ended }
             if count < 0 {
                 if errno == EINTR { continue }
@@ -78,6 +77,9 @@ final class FrameLink: FrameOutput {
             }
             readTo += count
             total += count
+            // That was all: of more, or of the end, the kernel tells. An engine that makes it stop short by sending
+            // descriptors is heard with its next frame.
+            if count < room { mayRead = false }
         }
     }
 

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <linux/bpf.h>
+#include <linux/ethtool.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <net/ethernet.h>
@@ -38,6 +40,18 @@ int agent_bring_up(const char *interface) {
     if (with_interface(interface, SIOCGIFFLAGS, &request) < 0) return -1;
     request.ifr_flags |= IFF_UP;
     return with_interface(interface, SIOCSIFFLAGS, &request);
+}
+
+int agent_spare_work(const char *interface) {
+    struct ethtool_value merging = {.cmd = ETHTOOL_SGRO, .data = 0};
+    struct ifreq request = {.ifr_data = (void *)&merging};
+    if (with_interface(interface, SIOCETHTOOL, &request) < 0) return -1;
+    struct ethtool_coalesce interrupts = {.cmd = ETHTOOL_GCOALESCE};
+    request.ifr_data = (void *)&interrupts;
+    if (with_interface(interface, SIOCETHTOOL, &request) < 0) return -1;
+    interrupts.cmd = ETHTOOL_SCOALESCE;
+    interrupts.tx_max_coalesced_frames = 0;
+    return with_interface(interface, SIOCETHTOOL, &request);
 }
 
 int agent_set_hardware_address(const char *interface, const uint8_t *address) {

@@ -52,6 +52,10 @@ ssize_t agent_move(int pipe, int target, size_t count);
 /// Brings a network interface up.
 int agent_bring_up(const char *interface);
 
+/// Spares the processor what a virtio device, to which no frame comes in small parts, has no use for: merging what comes,
+/// and an interrupt for each frame that went. The interface must be down.
+int agent_spare_work(const char *interface);
+
 /// Sets an interface's hardware address, 6 bytes.
 int agent_set_hardware_address(const char *interface, const uint8_t *address);
 
