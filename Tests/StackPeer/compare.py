@@ -216,6 +216,14 @@ def against(peer_command, scenario, address, own_address, fds=()):
     return guests, sorted(output.splitlines())
 
 
+def against_kernel(inside, scenario):
+    """Runs a scenario against the kernel in the other namespace, over a link that is whole."""
+    sh(*inside, "ip", "addr", "replace", "192.0.2.2/24", "dev", "good1")
+    # What a cut link has not answered, neighbours that were asked for in vain among it, is forgotten.
+    sh("ip", "neigh", "flush", "all")
+    return against([*inside, sys.executable, __file__, "--kernel"], scenario, "192.0.2.2", "192.0.2.1")
+
+
 def kernel_peer(arguments):
     """The other end when it is the kernel: the same words as those of stack-peer."""
     mode, script = arguments[0], arguments[-1]
@@ -253,11 +261,7 @@ def main():
     differences = 0
     try:
         for scenario in wanted or SCENARIOS:
-            sh(*inside, "ip", "addr", "replace", "192.0.2.2/24", "dev", "good1")
-            # What a cut link has not answered, neighbours that were asked for in vain among it, is forgotten.
-            sh("ip", "neigh", "flush", "all")
-            kernel = [*inside, sys.executable, __file__, "--kernel"]
-            reference = against(kernel, scenario, "192.0.2.2", "192.0.2.1")
+            reference = against_kernel(inside, scenario)
             for link, conditions in LINKS.items():
                 # How far a cut link had carried things is told only where it lost nothing before.
                 if "cut" in scenario and link != "good":
@@ -270,7 +274,7 @@ def main():
                 # The ends of connections hang on time-outs, which a busy machine may miss: a difference is seen twice.
                 for attempt in range(2):
                     if attempt:
-                        reference = against(kernel, scenario, "192.0.2.2", "192.0.2.1")
+                        reference = against_kernel(inside, scenario)
                     result = against(command, scenario, PEER[version], GUEST[version], fds=(tap,))
                     same = result == reference and "hang" not in str(result)
                     if same:
