@@ -104,6 +104,7 @@ public struct SandboxDirectory: Sendable {
     /// Becomes the owner of a sandbox that has none, to start, change or remove it.
     /// - Throws: ``StateError/isOwned(_:)`` when it has one, ``StateError/noSuchSandbox(_:)`` when it is gone.
     public func claim() throws(StateError) -> FileLock {
+        waitForRest()
         let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
         defer { withExtendedLifetime(guardLock) {} }
         guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
@@ -120,6 +121,22 @@ public struct SandboxDirectory: Sendable {
         settle()
         guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
         return lock
+    }
+
+    /// Waits while an owner that has written how its sandbox ended takes leave of its clients, ten seconds at most. Blocks.
+    public func waitForRest() {
+        guard isOwned, let changes = try? InotifyDescriptor() else { return }
+        for path in [path, home.run, runPath] { try? changes.watch(path, [.names, .removal]) }
+        let deadline = HostClock.monotonic + 10_000_000_000
+        while isOwned, let life = try? RecordFile.read(SandboxLife.self, from: life),
+            [.stopped, .crashed].contains(life.status)
+        {
+            let now = HostClock.monotonic
+            guard now < deadline else { return }
+            var wait = pollfd(fd: changes.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+            _ = poll(&wait, 1, Int32(clamping: (deadline - now) / 1_000_000 + 1))
+            changes.clear()
+        }
     }
 
     /// Gives up a claim: the sandbox is at rest. The caller holds its lock, and drops it after this.

@@ -9,6 +9,7 @@ enum SandboxRemoval {
     /// - Parameter force: whether a running one is killed first.
     static func remove(_ directory: SandboxDirectory, force: Bool, in home: Home) throws {
         let name = try? RecordFile.read(SandboxRecord.self, from: directory.record).name
+        directory.waitForRest()
         if directory.isOwned {
             guard force else {
                 throw Failure("sandbox \(name ?? "\(directory.id)") is running; stop it first, or use rm -f")
@@ -28,6 +29,7 @@ enum SandboxRemoval {
 
     /// Ends a running sandbox, and waits until its supervisor is gone; one that is not running is left alone.
     static func end(_ directory: SandboxDirectory, _ request: ControlRequest) throws {
+        directory.waitForRest()
         let watch = SandboxWatch(directory)
         do {
             let connection = try ControlConnection(to: directory)

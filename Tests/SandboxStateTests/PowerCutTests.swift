@@ -117,4 +117,33 @@ import Testing
             }
         }
     }
+
+    @Test("whoever claims a sandbox that has just ended waits for its owner, who is still taking leave")
+    func takingLeave() async throws {
+        let directory = try fail(SandboxLife(.running, started: 5, supervisor: 1), [:])
+        let owner = try directory.claim()
+        try RecordFile.write(SandboxLife(.running, started: 6, supervisor: 1), to: directory.life)
+        #expect(throws: StateError.self) { try directory.claim() }
+        try RecordFile.write(SandboxLife(.stopped, started: 6), to: directory.life)
+        let next = Task.detached { try directory.claim() }
+        try await Task.sleep(for: .milliseconds(100))
+        directory.release()
+        flock(owner.descriptor.rawValue, LOCK_UN)
+        let lock = try await next.value
+        #expect(directory.isOwned)
+        flock(lock.descriptor.rawValue, LOCK_UN)
+        directory.release()
+    }
+
+    @Test("whoever finds a sandbox at rest that another has just claimed to start it hears so when it starts")
+    func claimedToStart() async throws {
+        let directory = try fail(SandboxLife(.stopped, started: 5), [:])
+        let owner = try directory.claim()
+        let other = Task.detached { try directory.claim() }
+        try await Task.sleep(for: .milliseconds(100))
+        try RecordFile.write(SandboxLife(.starting, started: 6, supervisor: 1), to: directory.life)
+        await #expect(throws: StateError.self) { try await other.value }
+        flock(owner.descriptor.rawValue, LOCK_UN)
+        directory.release()
+    }
 }
