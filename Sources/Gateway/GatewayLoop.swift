@@ -78,7 +78,7 @@ final class GatewayLoop {
     private var ingress: RateLimit
     private var hasEnded = false
     /// Whether the loop wakes when the engine has read something.
-    private var waitsForLink = true
+    private var waitsForLink = false
     let sleepingPorts: SleepingPorts?
     /// Whether those are let in who call at published ports.
     var admitsCallers: Bool
@@ -106,6 +106,7 @@ final class GatewayLoop {
         static func == (one: Self, other: Self) -> Bool { one.deadline == other.deadline }
     }
 
+    private static let linkEvents: Epoll.Events = [.readable, .changesOnly]
     private static let linkToken = UInt64.max
     private static let commandToken = UInt64.max - 1
     private static let addressToken = UInt64.max - 2
@@ -138,7 +139,7 @@ final class GatewayLoop {
         self.commands = commands
         names = NameService(configuration.nameServers)
         epoll = try Epoll()
-        try epoll.add(socket.rawValue, [.readable, .writable, .changesOnly], token: Self.linkToken)
+        try epoll.add(socket.rawValue, Self.linkEvents, token: Self.linkToken)
         try epoll.add(commands.wakeup.descriptor.rawValue, .readable, token: Self.commandToken)
         try epoll.add(addresses.changes.rawValue, .readable, token: Self.addressToken)
         if let (socket, secrets) = configuration.interception {
@@ -241,7 +242,7 @@ final class GatewayLoop {
         let waits = !link.mayWrite || !settlements.isEmpty
         guard waits != waitsForLink else { return }
         waitsForLink = waits
-        let events: Epoll.Events = waits ? [.readable, .writable, .changesOnly] : [.readable, .changesOnly]
+        let events = waits ? Self.linkEvents.union(.writable) : Self.linkEvents
         do { try epoll.change(link.socket.rawValue, events, token: Self.linkToken) } catch { throw .broken }
     }
 
