@@ -51,11 +51,12 @@ import Testing
             let folder = try home.folder("shared")
             _ = try await home.create("origin", ["-v", "\(folder):/mnt"])
             // Each machine has a directory of its own, which it learns anew each time. What stood in the midst of a round when
-            // it was forked completes that in the same file as the other machines, and may see what they write.
+            // it was forked completes that in the same file as the other machines, and may see what they write. That file is
+            // of that round alone, however long the others take for it, and each lists only its own files.
             let script = """
-                n=0; while :; do mkdir -p /mnt/$(hostname); cd /mnt/$(hostname); n=$((n + 1))
-                head -c 150000 /dev/urandom >/tmp/$0; cp /tmp/$0 $0 && sync $0 && echo 1 >/proc/sys/vm/drop_caches &&
-                cmp -s /tmp/$0 $0 && mv $0 $0.$((n % 3)) && ls -l >/dev/null || echo "failed"; echo $n >$0.done; done
+                n=0; while :; do mkdir -p /mnt/$(hostname); cd /mnt/$(hostname); n=$((n + 1)); f=$0-$n
+                head -c 150000 /dev/urandom >/tmp/$0; cp /tmp/$0 $f && sync $f && echo 1 >/proc/sys/vm/drop_caches &&
+                cmp -s /tmp/$0 $f && mv $f $0.$((n % 3)) && ls -l $0.* >/dev/null || echo "failed"; echo $n >$0.done; done
                 """
             for name in ["a", "b"] {
                 #expect(
