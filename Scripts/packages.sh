@@ -9,7 +9,7 @@ set -euo pipefail
 of_purpose() {
   case $1 in
     build) echo qemu-system-x86 e2fsprogs libisal-dev libzstd-dev \
-      linux-source-6.12 gcc make bc bison flex libelf-dev cpio xz-utils ;;
+      linux-source-6.12 gcc make bc bison flex libelf-dev cpio patch xz-utils ;;
     images) echo mmdebstrap fakechroot fakeroot uidmap umoci skopeo zstd ;;
     test) of_purpose images
       # From bind9-dnsutils on: the servers of the tests' little internet, and what they are asked with.

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Clients written in Python, inside a sandbox: `clients.py requests|asyncio|websocket`. Each prints `fine`."""
+"""Clients written in Python, inside a sandbox: `clients.py requests|asyncio|websocket|looking`. Each prints `fine`."""
 
 import asyncio
 import os
+import signal
+import socket
 import ssl
 import sys
 
@@ -56,10 +58,44 @@ async def websocket_client():
                 assert await asyncio.wait_for(connection.recv(), 30) == message
 
 
+def looking_client():
+    """One that is to look for what comes before it sleeps does so alone, and not where another program computes."""
+    busy_poll = 46  # SO_BUSY_POLL, in microseconds: far longer than an answer takes
+
+    def looks():
+        with open("/proc/net/netstat") as file:
+            names, values = (line.split() for line in file if line.startswith("TcpExt:"))
+        return int(values[names.index("BusyPollRxPackets")])
+
+    with socket.create_connection(("echo.example.com", 7), timeout=30) as connection:
+        connection.settimeout(None)  # With a time-out Python waits by poll(2), where each look is a call of its own.
+        connection.setsockopt(socket.SOL_SOCKET, busy_poll, 50_000)
+
+        def found_by_looks():
+            before = looks()
+            for number in range(200):
+                connection.sendall(b"%09d\n" % number)
+                assert connection.recv(10, socket.MSG_WAITALL) == b"%09d\n" % number
+            return looks() - before
+
+        alone = found_by_looks()
+        computing = os.fork()
+        if computing == 0:
+            while True:
+                pass
+        try:
+            beside = found_by_looks()
+        finally:
+            os.kill(computing, signal.SIGKILL)
+            os.waitpid(computing, 0)
+    print(f"of 200 answers looks found {alone}, beside another program {beside}")
+    assert alone >= 20 and beside <= alone / 4
+
+
 def main():
     kind = sys.argv[1]
-    if kind == "requests":
-        requests_client()
+    if kind in ("requests", "looking"):
+        {"requests": requests_client, "looking": looking_client}[kind]()
     else:
         asyncio.run({"asyncio": asyncio_client, "websocket": websocket_client}[kind]())
     print("fine")

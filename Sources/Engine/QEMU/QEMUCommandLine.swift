@@ -118,11 +118,11 @@ struct QEMUCommandLine {
         var words = ["console=hvc0", "reboot=t", "panic=-1", "quiet", "psi=0"]
         // An emulated processor does not speculate, and its timer interrupt is known to come.
         // Its time stamp counter is the host's, and measuring that against an emulated timer goes wrong every other time.
-        // To sleep and to be woken costs it more than 50 microseconds: so long a program that waits for the network looks for
-        // what comes before it sleeps.
+        // To sleep and to be woken costs it and the host's processor up to a few hundred microseconds: for 200 a program that
+        // waits for the network looks for what comes before it sleeps.
         if emulated {
             words += ["mitigations=off", "no_timer_check", "tsc=reliable", "tsc_early_khz=\(counterRate)"]
-            words += ["sysctl.net.core.busy_read=50", "sysctl.net.core.busy_poll=50"]
+            words += ["sysctl.net.core.busy_read=200", "sysctl.net.core.busy_poll=200"]
         }
         if emulated, specification.cpus == 1 {
             // A tenth of a second each: measuring the processor's own timer, where the interval timer does as well; and
