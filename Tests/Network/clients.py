@@ -93,11 +93,11 @@ def looking_client():
 
 
 def main():
-    kind = sys.argv[1]
-    if kind in ("requests", "looking"):
-        {"requests": requests_client, "looking": looking_client}[kind]()
-    else:
-        asyncio.run({"asyncio": asyncio_client, "websocket": websocket_client}[kind]())
+    client = {"requests": requests_client, "asyncio": asyncio_client, "websocket": websocket_client,
+              "looking": looking_client}[sys.argv[1]]
+    started = client()
+    if asyncio.iscoroutine(started):
+        asyncio.run(started)
     print("fine")
 
 
