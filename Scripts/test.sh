@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test suite and closes with `N passed, N failed`. When started as root, the main suite runs a second time as
+# Runs every test suite and closes with what failed, and `N passed, N failed`. When started as root, the main suite runs a second time as
 # a user without any privilege, which is made for this and removed afterwards.
 #
 #   test.sh EXECUTABLES IMAGES      the folder that holds the release executables, and the one that holds the images
@@ -31,6 +31,10 @@ trap 'exit 143' TERM HUP
 limited() { timeout --foreground --kill-after=10 "$limit" "$@"; }
 
 passed=0 failed=0
+failure() { # where: notes the lines of standard input, to be said at the end as well, where they are found
+  sed "s/^/$1: /" | cut -c 1-400 | tee -a "$stage/failures"
+}
+
 suite() { # name, command…: runs a suite and counts its tests
   local name=$1 status=0 good bad; shift
   printf '\n== %s\n' "$name"
@@ -40,11 +44,13 @@ suite() { # name, command…: runs a suite and counts its tests
   bad=$(grep -cE '^✘ Test .* failed after' "$stage/log" || true)
   good=$((good - $(grep -c '^✔ Test run with' "$stage/log" || true)))
   bad=$((bad - $(grep -c '^✘ Test run with' "$stage/log" || true)))
-  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
-    echo "$name ended with status $status"
+  if [ "$bad" != 0 ]; then
+    grep -A 2 -E '^✘ Test .* recorded an issue' "$stage/log" | grep -vE '^(--|[✔◇])' | head -n 20 | failure "$name" || true
+  elif [ "$status" != 0 ]; then
+    echo "ended with status $status" | failure "$name"
     bad=1
-  elif [ "$good" = 0 ] && [ "$bad" = 0 ]; then
-    echo "$name ran no test"
+  elif [ "$good" = 0 ]; then
+    echo 'ran no test' | failure "$name"
     bad=1
   fi
   passed=$((passed + good)) failed=$((failed + bad))
@@ -70,7 +76,12 @@ suite "commands, as $(id -un)" limited swift test --skip-build --disable-xctest 
 suite "library, as $(id -un)" limited swift test --skip-build --disable-xctest "${library[@]}"
 
 printf '\n== examples\n'
-if Scripts/examples.sh "$executables" "$images"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+if Scripts/examples.sh "$executables" "$images"; then
+  passed=$((passed + 1))
+else
+  echo 'failed' | failure examples
+  failed=$((failed + 1))
+fi
 
 if [ "$(id -u)" = 0 ]; then
   # The user can read neither our home nor perhaps this folder: what the suite needs is copied to where it can.
@@ -114,10 +125,11 @@ if [ "$(id -u)" = 0 ]; then
   # What the suite started must be gone with it.
   timeout 10 pidwait --uid "$user" || true
   if left=$(ps -o pid=,args= --user "$user") && [ -n "$left" ]; then
-    printf 'processes left behind by the suite:\n%s\n' "$left"
+    printf 'processes left behind by the suite:\n%s\n' "$left" | failure 'user without privileges'
     failed=$((failed + 1))
   fi
 fi
 
+if [ -e "$stage/failures" ]; then printf '\n== what failed\n'; head -n 40 "$stage/failures"; fi
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
