@@ -17,7 +17,7 @@ import time
 from benchmark import OURS, Benchmark
 from measure import Failure, alternating, output
 from plain_machine import ADDRESSES, MEMORY, Disk, PlainMachine, is_emulated
-from processes import children_of, supervisor_of
+from processes import children_of, processor_seconds, supervisor_of
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(_HERE, "..", "Tests", "Network"))
@@ -43,13 +43,6 @@ def _stream(run, *command):
             reason = Failure(f"{' '.join(command)}: no result")
         time.sleep(0.5)
     raise reason
-
-
-def _processor_seconds(process):
-    """The processor time that a process has had, all its threads."""
-    with open(f"/proc/{process}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Contender:
@@ -78,9 +71,9 @@ class Contender:
         for name, run, options in (("out", self.run, server), ("in", self.run, [*server, "--reverse"]),
                                    ("published-in", self.outside, published),
                                    ("published-out", self.outside, [*published, "--reverse"])):
-            before = [_processor_seconds(process) for process in (self.engine, *self.carriers)]
+            before = [processor_seconds(process) for process in (self.engine, *self.carriers)]
             speed = _stream(run, *stream, *options)
-            engine, *carriers = (_processor_seconds(process) - was
+            engine, *carriers = (processor_seconds(process) - was
                                  for process, was in zip((self.engine, *self.carriers), before))
             moved = speed * (seconds + 1)
             figures[name] = speed / 2**20

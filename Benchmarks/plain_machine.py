@@ -102,7 +102,7 @@ class PlainMachine:
             clocks = "pit=on,pic=on,rtc=on"
             accelerator = ["-accel", "tcg,tb-size=256", "-cpu", "max"]
             words += ["mitigations=off", "no_timer_check", "tsc=reliable", f"tsc_early_khz={counter_kilohertz()}",
-                      "noapictimer", "noreplace-smp"]
+                      "lapic_timer_khz=1000000", "noreplace-smp"]
         self._command = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-M", f"microvm,x-option-roms=off,acpi=off,isa-serial=off,{clocks}", *accelerator,

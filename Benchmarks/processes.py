@@ -40,6 +40,13 @@ def children_of(process):
     return children
 
 
+def processor_seconds(process):
+    """The processor time that a process has had, all its threads."""
+    with open(f"/proc/{process}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def proportional_memory(process):
     """Bytes of memory that a process has mapped; of what it shares with others, its share."""
     return _kilobytes(f"/proc/{process}/smaps_rollup", "Pss") * 1024

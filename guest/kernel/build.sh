@@ -13,7 +13,7 @@ version=$(dpkg-query -W -f '${Version}' linux-source-6.12 2>/dev/null) && [ -r "
   echo "build.sh: Debian's package linux-source-6.12 is not installed; 'make packages' installs it" >&2
   exit 1
 }
-key=$(cat <(echo "$version") "$here/sandpiper.config" "$here/busy-poll.patch" "${BASH_SOURCE[0]}" | sha256sum | cut -c1-16)
+key=$(cat <(echo "$version") "$here/sandpiper.config" "$here"/*.patch "${BASH_SOURCE[0]}" | sha256sum | cut -c1-16)
 if [ "${1:-}" = --print-key ]; then echo "$key"; exit 0; fi
 
 kernel=$cache/vmlinux-$key
@@ -29,7 +29,7 @@ trap 'rm -rf "$work"' EXIT
 
 echo "building the guest kernel $version (once; about 6 minutes on 2 cores) …" >&2
 tar --extract --xz --file "$archive" --directory "$work" --strip-components=1
-patch --quiet --fuzz=0 --strip=1 --directory "$work" <"$here/busy-poll.patch"
+for patch in "$here"/*.patch; do patch --quiet --fuzz=0 --strip=1 --directory "$work" <"$patch"; done
 make_kernel() { make -C "$work" --silent ARCH=x86_64 KBUILD_BUILD_USER=sandpiper KBUILD_BUILD_HOST=sandpiper \
   KBUILD_BUILD_TIMESTAMP="@${SOURCE_DATE_EPOCH:-0}" "$@" >&2 9>&-; }
 make_kernel tinyconfig
