@@ -19,7 +19,7 @@ extension SandboxDirectory {
         do {
             let sandbox = try RecordFile.read(SandboxRecord.self, from: record)
             if request.isTemporary { try sandbox.checkFork() }
-            try snapshot.begin(self.id)
+            try snapshot.begin(self.id, isTemporary: request.isTemporary)
             guard FileTree.exists(upperDisk) else {
                 throw StateError.inaccessible(path: upperDisk, reason: "the sandbox has no disk yet; start it first")
             }

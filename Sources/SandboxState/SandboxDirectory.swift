@@ -117,7 +117,7 @@ public struct SandboxDirectory: Sendable {
         guard let lock else { throw .isOwned(id) }
         // What its last owner was about when it was killed; nobody could tell us from it afterwards.
         SnapshotDirectory.sweepGuarded(home, settled: id)
-        TemporarySnapshot.sweepGuarded(home, settled: id)
+        TemporarySnapshot.sweepGuarded(home)
         settle()
         guard FileTree.exists(path) else { throw .noSuchSandbox("\(id)") }
         return lock

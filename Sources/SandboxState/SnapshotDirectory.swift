@@ -132,10 +132,14 @@ public struct SnapshotDirectory: Sendable {
     static let lockName = "lock"
 
     /// Makes the directory at ``work``.
-    /// - Parameter maker: the sandbox of which it is made, whose lock the caller holds.
-    public func begin(_ maker: SandboxID) throws(StateError) {
+    /// - Parameters:
+    ///   - maker: the sandbox of which it is made, whose lock the caller holds.
+    ///   - isTemporary: whether it is a ``TemporarySnapshot``.
+    /// - Throws: ``StateError/noSuchSnapshot(_:)`` when whoever asked for a temporary one has been killed.
+    public func begin(_ maker: SandboxID, isTemporary: Bool) throws(StateError) {
         let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
         defer { withExtendedLifetime(guardLock) {} }
+        guard !isTemporary || TemporarySnapshot.isAnnounced(self) else { throw .noSuchSnapshot("\(id)") }
         try system { () throws(SystemError) in
             try FileTree.makeDirectory(work)
             try FileTree.writeAtomically(Array(maker.description.utf8), to: work + "/" + Self.makerName)

@@ -2,7 +2,8 @@ import LinuxSystem
 
 /// A snapshot that its maker uses once and removes. When its maker is killed before, the next command removes it.
 ///
-/// A file beside the snapshot names the sandbox that it is of; its maker holds the file's lock as long as it lives.
+/// A file beside the snapshot stands for its maker, who holds the file's lock as long as it lives. Without that file none is
+/// begun: a maker that was killed may have asked for it.
 public struct TemporarySnapshot: Sendable {
     /// Its files, from when the supervisor has made it.
     public let directory: SnapshotDirectory
@@ -13,17 +14,14 @@ public struct TemporarySnapshot: Sendable {
 
     /// Announces that this process will have a snapshot made, and remove it.
     /// - Throws: ``StateError``; then nothing was made.
-    public init(of sandbox: SandboxDirectory) throws(StateError) {
-        let home = sandbox.home
+    public init(in home: Home) throws(StateError) {
         let id = SandboxID()
         directory = SnapshotDirectory(id, in: home)
         let guardLock = try system { () throws(SystemError) in try FileLock.wait(home.stateLock) }
         defer { withExtendedLifetime(guardLock) {} }
         use = try system { () throws(SystemError) in
             try FileTree.makeDirectory(home.snapshots)
-            let lock = try FileLock.wait(Self.marker(id, home))
-            try lock.descriptor.write(Array(sandbox.id.description.utf8))
-            return lock
+            return try FileLock.wait(Self.marker(id, home))
         }
     }
 
@@ -35,6 +33,11 @@ public struct TemporarySnapshot: Sendable {
         withExtendedLifetime(use) {}
     }
 
+    /// Whether a temporary snapshot has a maker who may still want it; the caller holds the lock of the state.
+    static func isAnnounced(_ snapshot: SnapshotDirectory) -> Bool {
+        FileTree.exists(marker(snapshot.id, snapshot.home))
+    }
+
     /// Removes those whose makers were killed.
     static func sweep(_ home: Home) {
         let names = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix(prefix) }
@@ -44,23 +47,16 @@ public struct TemporarySnapshot: Sendable {
     }
 
     /// The same; the caller holds the lock of the state.
-    /// - Parameter settled: a sandbox whose owner has died, though it has a new one: the caller.
-    static func sweepGuarded(_ home: Home, settled: SandboxID? = nil) {
+    static func sweepGuarded(_ home: Home) {
         let names = ((try? FileTree.names(in: home.snapshots)) ?? []).filter { $0.hasPrefix(prefix) }
         for id in names.compactMap({ SandboxID(String($0.dropFirst(prefix.count))) }) {
             let marker = marker(id, home)
             guard let lock = try? FileLock.attempt(marker) else { continue }
             defer { withExtendedLifetime(lock) {} }
             let snapshot = SnapshotDirectory(id, in: home)
-            if FileTree.exists(snapshot.path) {
-                guard (try? snapshot.removeGuarded()) != nil else { continue }
-            } else if let bytes = try? FileTree.read(marker, limit: 64),
-                let sandbox = SandboxID(String(decoding: bytes, as: UTF8.self)), sandbox != settled,
-                SandboxDirectory(sandbox, in: home).isOwned
-            {
-                // Its supervisor may still make it.
-                continue
-            }
+            // Whoever makes it has begun.
+            if FileTree.exists(snapshot.work) { continue }
+            if FileTree.exists(snapshot.path), (try? snapshot.removeGuarded()) == nil { continue }
             try? FileTree.removeFile(marker)
         }
     }

@@ -60,7 +60,7 @@ extension Supervisor {
                 {
                     throw StateError.snapshotNameInUse(name, other.0.id)
                 }
-                try snapshot.begin(directory.id)
+                try snapshot.begin(directory.id, isTemporary: request.isTemporary)
                 if request.diskOnly { return (nil, nil) }
                 let last = request.isTemporary ? nil : Self.lastMemory(of: directory.id, in: home)
                 return (try FrozenMachineWriter(machinePath, started.kind), last)

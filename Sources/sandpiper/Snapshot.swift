@@ -166,7 +166,7 @@ struct Fork: ParsableCommand {
     func run() throws {
         let start = try RestoreStart()
         let parent = try SandboxDirectory.find(sandbox, in: start.home)
-        let snapshot = try TemporarySnapshot(of: parent)
+        let snapshot = try TemporarySnapshot(in: start.home)
         defer { try? snapshot.remove() }
         let record = try parent.snapshot(SnapshotRequest(id: snapshot.directory.id, isTemporary: true))
         let names = try (1...number).map { index in

@@ -33,6 +33,46 @@ import Testing
         }
     }
 
+    @Test("a temporary snapshot goes with its maker, and is not begun for one that was killed")
+    func temporary() throws {
+        try Self.withHome { home in
+            let sandbox = SandboxID()
+            try FileTree.makeDirectory(home.run + "/\(sandbox)")
+            let owner = try FileLock.wait(SandboxDirectory(sandbox, in: home).lock)
+            var maker: TemporarySnapshot? = try TemporarySnapshot(in: home)
+            let snapshot = try #require(maker?.directory)
+            func names() throws -> [String] { try FileTree.names(in: home.snapshots).sorted() }
+            // As long as it lives nothing goes, whatever has been made.
+            SandboxDirectory.sweep(home)
+            try snapshot.begin(sandbox, isTemporary: true)
+            SandboxDirectory.sweep(home)
+            #expect(try names() == ["tmp.\(snapshot.id)", "use.\(snapshot.id)"])
+            try snapshot.publish(Self.record(snapshot.id), durable: false)
+            SandboxDirectory.sweep(home)
+            #expect(try names() == ["\(snapshot.id)", "use.\(snapshot.id)"].sorted())
+            try maker?.remove()
+            #expect(try names() == [])
+            // Killed while it is made: it goes when it is there.
+            maker = try TemporarySnapshot(in: home)
+            let second = try #require(maker?.directory)
+            try second.begin(sandbox, isTemporary: true)
+            maker = nil
+            SandboxDirectory.sweep(home)
+            #expect(try names() == ["tmp.\(second.id)", "use.\(second.id)"])
+            try second.publish(Self.record(second.id), durable: false)
+            SandboxDirectory.sweep(home)
+            #expect(try names() == [])
+            // Killed before it is made: it is not, however late somebody comes to it.
+            maker = try TemporarySnapshot(in: home)
+            let third = try #require(maker?.directory)
+            maker = nil
+            SandboxDirectory.sweep(home)
+            #expect(throws: StateError.self) { try third.begin(sandbox, isTemporary: true) }
+            #expect(try names() == [])
+            withExtendedLifetime(owner) {}
+        }
+    }
+
     @Test("a snapshot that lasts knows what its files were")
     func damage() throws {
         try Self.withHome { home in

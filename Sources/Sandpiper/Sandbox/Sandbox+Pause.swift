@@ -55,7 +55,7 @@ extension Sandbox {
     /// - Throws: ``SandpiperError``; then there are none.
     public func fork(count: Int = 1) async throws -> [Sandbox] {
         guard (1...1000).contains(count) else { throw SandpiperError.invalidArgument("\(count) forks; give 1 to 1000") }
-        let temporary = try await blocking { [directory] in try TemporarySnapshot(of: directory) }
+        let temporary = try await blocking { [directory] in try TemporarySnapshot(in: directory.home) }
         // Unstructured: it goes to its end although this task may be cancelled.
         func remove() async throws { try await Task { try await blocking { try temporary.remove() } }.value }
         do {
