@@ -2,13 +2,15 @@
 
 A bare minimum of the same guest is booted on QEMU with each of the peers' networks, with the settings that kernel and
 engine have by themselves; ours has those that Sandpiper gives its machines. The servers are in a network namespace of
-their own, joined by a wire to the one where the machines run: for all three they are somewhere else.
+their own, joined by a wire to the one where the machines run: for all three they are somewhere else. While one is measured
+the others stand still: what a guest does at rest would disturb whoever is at work.
 """
 
 import contextlib
 import functools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -57,6 +59,15 @@ class Contender:
         """Starts the servers in the guest."""
         self.run("iperf3", "--server", "--daemon", "--port", str(STREAM_PORT))
         self.run("sh", "-c", f"conversations serve {TALK_PORT} >/dev/null 2>&1 </dev/null &")
+
+    @contextlib.contextmanager
+    def standing_still(self):
+        """Stops the machine meanwhile."""
+        os.kill(self.engine, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.engine, signal.SIGCONT)
 
     def outside(self, *command):
         """Runs a command on the host, in the machine's place among networks."""
@@ -201,16 +212,28 @@ _CONVERSATIONS = (
 )
 
 
+def in_turn(machines, measurement, runs, warm_ups):
+    """What a measurement says of each of the machines, by name, while the others stand still."""
+    def alone(name):
+        with contextlib.ExitStack() as stack:
+            for other in machines.values():
+                if other is not machines[name]:
+                    stack.enter_context(other.standing_still())
+            figures = measurement(machines[name])
+            # Its connections come to their ends before it stands still, or they are in the way of later ones.
+            time.sleep(0.5)
+            return figures
+    return alternating({name: functools.partial(alone, name) for name in machines}, runs, warm_ups)
+
+
 def measure(setting):
     """Streams each way, short connections and small requests, from the guest and to a published port."""
     executables = os.path.dirname(setting.sandpiper)
+    seconds = 1 if setting.is_quick else 3
     with contenders(setting, (OURS, USER, PASST), executables) as machines:
-        rounds = {name: functools.partial(machine.streams, 1 if setting.is_quick else 3)
-                  for name, machine in machines.items()}
-        streams = alternating(rounds, min(setting.runs, 5), warm_ups=1)
+        streams = in_turn(machines, lambda machine: machine.streams(seconds), min(setting.runs, 5), warm_ups=1)
         # Short ones in turn, many times: a moment in which the machine is busy with something else is longer than each.
-        rounds = {name: machine.conversations for name, machine in machines.items()}
-        conversations = alternating(rounds, 7 if setting.is_quick else 25, warm_ups=2)
+        conversations = in_turn(machines, Contender.conversations, 7 if setting.is_quick else 25, warm_ups=2)
     yield from judged(streams, _STREAMS)
     yield from judged(conversations, _CONVERSATIONS)
     yield from processor(streams)

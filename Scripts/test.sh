@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test suite and closes with what failed, and `N passed, N failed`. When started as root, the main suite runs a second time as
-# a user without any privilege, which is made for this and removed afterwards.
+# Runs every test suite and closes with what failed, and `N passed, N failed`. When started as root, the main suite runs a
+# second time as a user without any privilege, which is made for this and removed afterwards.
 #
 #   test.sh EXECUTABLES IMAGES      the folder that holds the release executables, and the one that holds the images
 #

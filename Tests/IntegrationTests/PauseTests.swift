@@ -86,7 +86,9 @@ import Testing
     @Test("a paused sandbox has not come to its end: 'wait' waits for that")
     func wait() async throws {
         try await TestHome.with { home in
-            _ = try await home.create("long", command: ["sh", "-c", "while [ ! -e /end ]; do sleep 0.1; done; exit 5"])
+            // What ends it hears of its own end before.
+            let script = "while [ ! -e /end ]; do sleep 0.1; done; sleep 1; exit 5"
+            _ = try await home.create("long", command: ["sh", "-c", script])
             let waited = try await home.sandpiper("wait", "long") { waiting in
                 #expect(try await home.sandpiper("pause", "long").status == 0)
                 #expect(try await home.sandpiper("resume", "long").status == 0)

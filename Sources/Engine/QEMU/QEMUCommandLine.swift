@@ -118,11 +118,11 @@ struct QEMUCommandLine {
         var words = ["console=hvc0", "reboot=t", "panic=-1", "quiet", "psi=0"]
         // An emulated processor does not speculate, and its timer interrupt is known to come.
         // Its time stamp counter is the host's, and measuring that against an emulated timer goes wrong every other time.
-        // To sleep and to be woken costs it and the host's processor up to a few hundred microseconds: for 200 a program that
+        // To sleep and to be woken costs it and the host's processor up to a few hundred microseconds: for 400 a program that
         // waits for the network looks for what comes before it sleeps.
         if emulated {
             words += ["mitigations=off", "no_timer_check", "tsc=reliable", "tsc_early_khz=\(counterRate)"]
-            words += ["sysctl.net.core.busy_read=200", "sysctl.net.core.busy_poll=200"]
+            words += ["sysctl.net.core.busy_read=400", "sysctl.net.core.busy_poll=400"]
             // The processor's own timer counts nanoseconds; the interval timer would wake it 37 times a second for nothing.
             words += ["lapic_timer_khz=1000000"]
         }
