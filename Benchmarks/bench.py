@@ -22,7 +22,7 @@ import copy_files
 import create_start
 import exec_start
 import fork
-import idle_memory
+import idle
 import import_docker
 import import_gzip
 import import_memory
@@ -41,7 +41,7 @@ from measure import Failure
 from setting import Setting
 
 # In the order of the specification.
-MODULES = [cli_start, boot, run_start, create_start, exec_start, twenty_at_once, fork, pause, idle_memory,
+MODULES = [cli_start, boot, run_start, create_start, exec_start, twenty_at_once, fork, pause, idle,
            stdout, copy_files, mounts, network, thousand_in_a_row, import_gzip, import_docker, import_memory,
            import_shared_base, start_by_size, pull]
 BENCHMARKS = {module.__name__: module.measure for module in MODULES}

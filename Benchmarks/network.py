@@ -214,16 +214,17 @@ _CONVERSATIONS = (
 
 def in_turn(machines, measurement, runs, warm_ups):
     """What a measurement says of each of the machines, by name, while the others stand still."""
-    def alone(name):
+    def alone(machine):
         with contextlib.ExitStack() as stack:
             for other in machines.values():
-                if other is not machines[name]:
+                if other is not machine:
                     stack.enter_context(other.standing_still())
-            figures = measurement(machines[name])
+            figures = measurement(machine)
             # Its connections come to their ends before it stands still, or they are in the way of later ones.
             time.sleep(0.5)
             return figures
-    return alternating({name: functools.partial(alone, name) for name in machines}, runs, warm_ups)
+    rounds = {name: functools.partial(alone, machine) for name, machine in machines.items()}
+    return alternating(rounds, runs, warm_ups)
 
 
 def measure(setting):

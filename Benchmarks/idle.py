@@ -30,12 +30,12 @@ def measure(setting):
         used.add(OURS, [sum(_mebibytes(sandbox)) for sandbox in sandboxes])
         before = [_processor_seconds(sandbox) for sandbox in sandboxes]
         time.sleep(SECONDS_OF_REST)
-        spent = [_processor_seconds(sandbox) - was for sandbox, was in zip(sandboxes, before)]
-        processor.add(OURS, [seconds / SECONDS_OF_REST * 1000 for seconds in spent])
+        rates = [(_processor_seconds(sandbox) - was) * 1000 / SECONDS_OF_REST for sandbox, was in zip(sandboxes, before)]
+        processor.add(OURS, rates)
     largest, smallest = fresh.figures[OURS]["max"], fresh.figures[OURS]["min"]
     fresh.promise(f"MiB for the largest of {SANDBOXES} idle sandboxes", largest, at_most=45)
     fresh.promise("times the smallest for the largest", largest / smallest, at_most=1.15)
-    mean = sum(spent) / len(spent) / SECONDS_OF_REST * 1000
+    mean = sum(rates) / len(rates)
     processor.promise("ms of a processor a second for an idle sandbox, on average", mean, at_most=10)
     yield from (fresh, supervisor, used, processor)
 
